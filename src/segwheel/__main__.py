@@ -1,0 +1,5 @@
+"""`python -m segwheel` is `segwheel`."""
+
+from segwheel.cli.app import main
+
+main()
