@@ -1,0 +1,1 @@
+"""Generated samples whose labels are exact."""
