@@ -1,0 +1,108 @@
+"""Training patches for a loader. What is drawn depends on (seed, epoch, patch) alone, so that a run that was
+interrupted continues with the same patches, whatever the number of workers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset, Sampler
+
+from segwheel.domain.patching import UNLABELLED
+from segwheel.formats.patch_store import Patch, PatchStore
+from segwheel.learning.augment import jitter_intensity, random_affine, warped
+from segwheel.params import AugmentationParams
+
+Item = dict[str, Tensor]
+Draw = tuple[int, int]  # epoch, patch
+
+
+class EpochSampler(Sampler[Draw]):
+    """Every patch once an epoch, shuffled; each device takes its share."""
+
+    def __init__(self, count: int, seed: int, *, shuffle: bool, rank: int = 0, devices: int = 1) -> None:
+        self.count, self.seed, self.shuffle = count, seed, shuffle
+        self.rank, self.devices = rank, devices
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Called by the trainer before each epoch."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return -(-self.count // self.devices)
+
+    def __iter__(self) -> Iterator[Draw]:
+        order = np.arange(self.count)
+        if self.shuffle:
+            np.random.default_rng([self.seed, self.epoch]).shuffle(order)
+        padded = np.resize(order, len(self) * self.devices)  # the same number of steps on every device
+        return iter([(self.epoch, int(index)) for index in padded[self.rank :: self.devices]])
+
+
+class Kept:
+    """Patches of a store, kept in memory once they were read, as far as `room` bytes go.
+
+    Reading takes longer than augmenting: several chunks are found in their shards and decompressed.
+    """
+
+    def __init__(self, store: PatchStore, room: int = 2**29) -> None:
+        self.store, self.room = store, room
+        self._patches: dict[int, Patch] = {}
+
+    def __getitem__(self, index: int) -> Patch:
+        """The patch, not to be changed."""
+        if index in self._patches:
+            return self._patches[index]
+        image, targets = self.store[index]
+        self.room -= image.nbytes + sum(array.nbytes for array in targets.values())
+        if self.room >= 0:
+            self._patches[index] = image, targets
+        return image, targets
+
+
+class PatchDataset(Dataset[Item]):
+    """Patches of a store as tensors: `image` (1, y, x) and each target (y, x).
+
+    With `augmentation` a random cut of each stored patch, without it the middle.
+    """
+
+    def __init__(self, store: PatchStore, augmentation: AugmentationParams | None, seed: int) -> None:
+        self.store, self.augmentation, self.seed = store, augmentation, seed
+        self.patches = Kept(store)
+        self.size = int(store.attributes["patch_size"])
+
+    def __len__(self) -> int:
+        return len(self.store)
+
+    def __getitem__(self, draw: Draw) -> Item:
+        epoch, index = draw
+        image, targets = self.patches[index]
+        if self.augmentation is None:
+            return self._middle(image, targets)
+        rng = np.random.default_rng([self.seed, epoch, index])
+        affine = random_affine(self.augmentation, self.size, image.shape[-1], rng)
+        pixels = warped(torch.from_numpy(image)[None], affine, self.size, "bilinear", "reflection")
+        item = {name: _warped_label(array, affine, self.size) for name, array in targets.items()}
+        return {"image": jitter_intensity(pixels, self.augmentation, rng), **item}
+
+    def _middle(self, image: npt.NDArray[Any], targets: Mapping[str, npt.NDArray[Any]]) -> Item:
+        margin = (image.shape[-1] - self.size) // 2
+        inside = (slice(margin, margin + self.size),) * image.ndim
+        labels = {name: torch.from_numpy(array[inside].copy()) for name, array in targets.items()}
+        return {"image": torch.from_numpy(image[inside].copy())[None], **labels}
+
+
+def _warped_label(array: npt.NDArray[Any], affine: Tensor, size: int) -> Tensor:
+    """A label through the same map as its image, by nearest neighbour: beyond the stored patch it is unlabelled."""
+    if array.dtype == np.uint8:  # shifted by one, so that the zeros of the padding differ from background
+        shifted = torch.from_numpy(array.astype(np.float32))[None] + 1
+        label = warped(shifted, affine, size, "nearest", "zeros")[0]
+        return torch.where(label == 0, torch.tensor(float(UNLABELLED)), label - 1).to(torch.uint8)
+    values = torch.from_numpy(np.stack([np.nan_to_num(array), (~np.isnan(array)).astype(np.float32)]))
+    label, known = warped(values, affine, size, "nearest", "zeros")
+    return torch.where(known > 0.5, label, torch.nan)
