@@ -1,0 +1,1 @@
+"""What a person looks at: the slideshow, the iteration report, the guided set-up."""
