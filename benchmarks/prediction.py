@@ -1,0 +1,120 @@
+"""Speed and agreement of tiled prediction on one large image, against the plain loop and MONAI, in one run.
+
+    python benchmarks/prediction.py [--checkpoint model.pth] [--size 2048]
+
+The plain loop takes one 256-pixel tile at a time, float32, and writes without weights. MONAI (in the dependency
+group `bench`; skipped when it is not installed) gets the same window, overlap, weights and batch. Without a
+checkpoint the network has random weights: the time is the same, the agreement says little.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import time
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import torch
+from scipy import ndimage
+
+from segwheel.domain.intensity import Normalization
+from segwheel.domain.synthesis.cells import cell_images
+from segwheel.learning.checkpoint import Model, load_model
+from segwheel.learning.inference import DEFAULTS, Map, blended, tile_grid
+from segwheel.learning.networks import build_network
+from segwheel.params import ModelParams
+
+TILE, OVERLAP = DEFAULTS.tile_size, DEFAULTS.overlap
+RANDOM = ModelParams(architecture="unet", encoder="resnet18", encoder_weights=None, in_channels=1, classes=1)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--checkpoint", type=Path)
+    parser.add_argument("--size", type=int, default=2048)
+    parser.add_argument("--rounds", type=int, default=2)
+    arguments = parser.parse_args()
+    pixels = large_image(arguments.size)
+    model = load_model(arguments.checkpoint) if arguments.checkpoint else random_model()
+    ways: dict[str, Callable[[], Map]] = {
+        "plain loop": lambda: plain(model, pixels),
+        "segwheel": lambda: blended(model, pixels, DEFAULTS)["mask"],
+        "segwheel, tiles not merged": lambda: blended(model, pixels, DEFAULTS.model_copy(update={"merge": 1}))["mask"],
+    }
+    if find_spec("monai"):
+        ways["MONAI sliding window"] = lambda: monai(model, pixels)
+    seconds = {name: float("inf") for name in ways}
+    maps: dict[str, Map] = {}
+    for _ in range(arguments.rounds):  # in turn, so that a busy minute hits all of them
+        for name, way in ways.items():
+            start = time.perf_counter()
+            maps[name] = way()
+            seconds[name] = min(seconds[name], time.perf_counter() - start)
+    reference = maps["plain loop"]
+    print(f"{arguments.size} x {arguments.size} pixels, {torch.get_num_threads()} threads, best of {arguments.rounds}")
+    for name in ways:
+        ratio = seconds["plain loop"] / seconds[name]
+        print(
+            f"{name:28} {seconds[name]:7.2f} s  {ratio:5.2f} x plain  mask Dice {dice(maps[name], reference):.4f}  "
+            f"step at tile borders {seam(maps[name]):.2f} x inside"
+        )
+    print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GiB")
+
+
+def large_image(size: int) -> Map:
+    """Generated cells, normalised."""
+    tile = next(iter(cell_images(1, 512, 0))).pixels
+    repeated = np.tile(tile, (-(-size // 512), -(-size // 512)))[:size, :size]
+    return Normalization.measure([repeated]).apply(repeated)
+
+
+def random_model() -> Model:
+    torch.manual_seed(0)
+    return Model(build_network(RANDOM).eval(), ("mask",), Normalization(0, 1), None, 0.5, "random")
+
+
+def plain(model: Model, pixels: Map) -> Map:
+    """One tile at a time, the last one cut to the border; later tiles overwrite."""
+    step = TILE - round(OVERLAP * TILE)
+    result, channel = np.zeros_like(pixels), model.targets.index("mask")
+    network = model.network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    with torch.inference_mode():
+        for y in range(0, pixels.shape[0] - TILE + step, step):
+            for x in range(0, pixels.shape[1] - TILE + step, step):
+                y0, x0 = min(y, pixels.shape[0] - TILE), min(x, pixels.shape[1] - TILE)
+                tile = torch.from_numpy(np.ascontiguousarray(pixels[y0 : y0 + TILE, x0 : x0 + TILE]))[None, None]
+                result[y0 : y0 + TILE, x0 : x0 + TILE] = network(tile).sigmoid()[0, channel].numpy()
+    return result
+
+
+def monai(model: Model, pixels: Map) -> Map:
+    from monai.inferers import sliding_window_inference
+
+    with torch.inference_mode():
+        logits = sliding_window_inference(
+            torch.from_numpy(pixels)[None, None], TILE, DEFAULTS.batch_size, model.network, OVERLAP, mode="gaussian"
+        )
+    result: Map = logits.sigmoid()[0, model.targets.index("mask")].numpy()
+    return result
+
+
+def dice(one: Map, other: Map) -> float:
+    a, b = one > 0.5, other > 0.5
+    return float(2 * (a & b).sum() / max(1, a.sum() + b.sum()))
+
+
+def seam(probability: Map) -> float:
+    """Mean absolute second difference across the plain loop's tile borders, over that elsewhere: 1 is no seam."""
+    bend = np.abs(ndimage.convolve1d(probability, [1, -2, 1], axis=1))[:, 1:-1]
+    starts = [axis.starts for axis in tile_grid(probability.shape, DEFAULTS, 1).axes][1]
+    borders = np.zeros(bend.shape[1], bool)
+    for start in starts[1:]:
+        borders[start - 2 : start + 1] = True
+    return float(bend[:, borders].mean() / bend[:, ~borders].mean())
+
+
+if __name__ == "__main__":
+    main()
