@@ -3,7 +3,7 @@
     python benchmarks/prediction.py [--checkpoint model.pth] [--size 2048]
 
 The plain loop takes one 256-pixel tile at a time, float32, and writes without weights. MONAI (in the dependency
-group `bench`; skipped when it is not installed) gets the same window, overlap, weights and batch. Without a
+group `bench`; skipped when it is not installed) gets the same window, overlap, weights, batch and precision. Without a
 checkpoint the network has random weights: the time is the same, the agreement says little.
 """
 
@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,8 +25,9 @@ from segwheel.domain.intensity import Normalization
 from segwheel.domain.synthesis.cells import cell_images
 from segwheel.learning.checkpoint import Model, load_model
 from segwheel.learning.inference import DEFAULTS, Map, blended, tile_grid
-from segwheel.learning.networks import build_network
-from segwheel.params import ModelParams
+from segwheel.learning.networks import best_device, build_network
+from segwheel.learning.precision import autocast
+from segwheel.params import ModelParams, Precision
 
 TILE, OVERLAP = DEFAULTS.tile_size, DEFAULTS.overlap
 RANDOM = ModelParams(architecture="unet", encoder="resnet18", encoder_weights=None, in_channels=1, classes=1)
@@ -41,11 +43,14 @@ def main() -> None:
     model = load_model(arguments.checkpoint) if arguments.checkpoint else random_model()
     ways: dict[str, Callable[[], Map]] = {
         "plain loop": lambda: plain(model, pixels),
-        "segwheel": lambda: blended(model, pixels, DEFAULTS)["mask"],
-        "segwheel, tiles not merged": lambda: blended(model, pixels, DEFAULTS.model_copy(update={"merge": 1}))["mask"],
+        "segwheel": lambda: segwheel(model, pixels),
+        "segwheel, tiles not merged": lambda: segwheel(model, pixels, merge=1),
+        "segwheel, float32": lambda: segwheel(model, pixels, precision="32"),
+        "segwheel, float32, not merged": lambda: segwheel(model, pixels, precision="32", merge=1),
     }
     if find_spec("monai"):
-        ways["MONAI sliding window"] = lambda: monai(model, pixels)
+        ways["MONAI sliding window"] = lambda: monai(model, pixels, "auto")
+        ways["MONAI sliding window, float32"] = lambda: monai(model, pixels, "32")
     seconds = {name: float("inf") for name in ways}
     maps: dict[str, Map] = {}
     for _ in range(arguments.rounds):  # in turn, so that a busy minute hits all of them
@@ -58,7 +63,7 @@ def main() -> None:
     for name in ways:
         ratio = seconds["plain loop"] / seconds[name]
         print(
-            f"{name:28} {seconds[name]:7.2f} s  {ratio:5.2f} x plain  mask Dice {dice(maps[name], reference):.4f}  "
+            f"{name:30} {seconds[name]:7.2f} s  {ratio:5.2f} x plain  mask Dice {dice(maps[name], reference):.4f}  "
             f"step at tile borders {seam(maps[name]):.2f} x inside"
         )
     print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GiB")
@@ -76,6 +81,10 @@ def random_model() -> Model:
     return Model(build_network(RANDOM).eval(), ("mask",), Normalization(0, 1), None, 0.5, "random")
 
 
+def segwheel(model: Model, pixels: Map, **changes: Any) -> Map:
+    return blended(model, pixels, DEFAULTS.model_copy(update=changes))["mask"]
+
+
 def plain(model: Model, pixels: Map) -> Map:
     """One tile at a time, the last one cut to the border; later tiles overwrite."""
     step = TILE - round(OVERLAP * TILE)
@@ -90,14 +99,14 @@ def plain(model: Model, pixels: Map) -> Map:
     return result
 
 
-def monai(model: Model, pixels: Map) -> Map:
+def monai(model: Model, pixels: Map, precision: Precision) -> Map:
     from monai.inferers import sliding_window_inference
 
-    with torch.inference_mode():
+    with torch.inference_mode(), autocast(precision, best_device()):
         logits = sliding_window_inference(
             torch.from_numpy(pixels)[None, None], TILE, DEFAULTS.batch_size, model.network, OVERLAP, mode="gaussian"
         )
-    result: Map = logits.sigmoid()[0, model.targets.index("mask")].numpy()
+    result: Map = logits.float().sigmoid()[0, model.targets.index("mask")].numpy()
     return result
 
 

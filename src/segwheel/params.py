@@ -23,6 +23,7 @@ from ruamel.yaml.error import YAMLError
 from segwheel.errors import MissingError, ParamsError
 
 Share = Annotated[float, Field(ge=0, le=1)]
+Precision = Literal["auto", "32", "16-mixed", "bf16-mixed"]
 Target = Literal["mask", "distance", "border"]
 Task = Literal["rgt", "dhr", "fault"]  # of the multi-task networks
 Shape = tuple[PositiveInt, PositiveInt] | tuple[PositiveInt, PositiveInt, PositiveInt]  # voxels, depth first
@@ -94,7 +95,7 @@ class TrainingParams(Section):
     average_decay: Annotated[float, Field(ge=0, lt=1)]  # of the exponential moving average of the weights; 0: none
     num_workers: NonNegativeInt
     seed: NonNegativeInt
-    precision: Literal["auto", "32", "16-mixed", "bf16-mixed"]
+    precision: Precision
     devices: PositiveInt
 
 
@@ -155,6 +156,7 @@ class PredictParams(Section):
     window: Literal["gaussian", "cosine", "flat"]
     test_time_augmentation: Literal["none", "flips", "dihedral"]
     batch_size: PositiveInt
+    precision: Precision
     merge: PositiveInt  # so many tiles along each axis are computed as one where the network allows it
     threshold: Share
     min_object_area: NonNegativeInt  # pixels

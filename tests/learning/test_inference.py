@@ -89,6 +89,15 @@ def test_test_time_augmentation_does_not_depend_on_how_the_image_lies(augmentati
     np.testing.assert_allclose(predict_array(network, turned(pixels).copy(), params), turned(found), atol=1e-5)
 
 
+def test_half_the_bits_give_the_same_mask() -> None:
+    pixels = image((96, 64))
+    full = predict_array(model(small_network()), pixels, DEFAULTS.model_copy(update={"precision": "32"}))
+    half = predict_array(model(small_network()), pixels, DEFAULTS.model_copy(update={"precision": "bf16-mixed"}))
+    assert 0 < np.abs(full - half).max() < 0.01
+    middle = np.median(full)
+    assert np.mean((full > middle) == (half > middle)) > 0.98
+
+
 def test_an_image_of_another_scale_comes_back_in_its_own_size() -> None:
     pixels = np.kron(image((40, 60)), np.ones((2, 2), np.uint16))
     coarse = predict_array(model(Pointwise(), ("mask", "other"), 2.0), pixels, DEFAULTS, pixel_size_um=1.0)

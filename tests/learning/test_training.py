@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import signal
 from pathlib import Path
 
 import pytest
@@ -92,6 +93,26 @@ def test_epochs_are_reported_as_they_end(store: PatchStore, tmp_path: Path) -> N
     )
     assert list(seen) == [1, 2]
     assert {"train_loss", "val_loss", "train_dice", "val_dice", "learning_rate"} <= seen[2].keys()
+
+
+def test_a_run_shorter_than_the_time_between_validations_is_validated_once(store: PatchStore, tmp_path: Path) -> None:
+    result = train_network(store, store, train_params(validation={"every_n_epochs": 9}), tmp_path, progress=False)
+    assert result.best.is_file()
+    assert result.best_score == result.history["val_dice"][-1] > 0
+
+
+def test_ctrl_c_ends_as_ctrl_c_and_can_be_pressed_again(store: PatchStore, tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        train_network(
+            store,
+            None,
+            train_params(),
+            tmp_path,
+            on_epoch=lambda *_: signal.raise_signal(signal.SIGINT),
+            progress=False,
+        )
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
 
 
 def test_resuming_from_another_network_is_refused(store: PatchStore, tmp_path: Path) -> None:

@@ -53,6 +53,7 @@ PREDICT = PredictParams(
     window="gaussian",
     test_time_augmentation="none",
     batch_size=2,
+    precision="32",
     merge=2,
     threshold=0.5,
     min_object_area=5,

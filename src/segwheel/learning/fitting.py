@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 import math
+import signal
 import sys
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import lightning
 import torch
@@ -24,6 +24,7 @@ from segwheel.learning.curves import save_curves, save_history
 from segwheel.learning.dataset import EpochSampler, Item
 from segwheel.learning.losses import Selection
 from segwheel.learning.pictures import Render, SamplePictures
+from segwheel.learning.precision import resolved
 from segwheel.learning.segmenter import Segmenter
 from segwheel.params import FitParams, TrainingParams
 
@@ -98,9 +99,11 @@ def fit(
         _check_resumable(segmenter, resume)
     selection = segmenter.objective.selection
     trainer = _trainer(params, layout, plan, _callbacks(params, layout, plan, selection, on_epoch, progress), progress)
-    trainer.fit(segmenter, datamodule=data, ckpt_path=resume, weights_only=True)
-    if trainer.interrupted:
-        raise KeyboardInterrupt
+    try:
+        trainer.fit(segmenter, datamodule=data, ckpt_path=resume, weights_only=True)
+    except SystemExit:  # how Lightning answers Ctrl-C: with code 1, and deaf to the next one
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        raise KeyboardInterrupt from None
     if trainer.is_global_zero:
         for name, panels in plan.plots.items():
             save_curves(layout.folder / name, segmenter.history, panels)
@@ -170,13 +173,13 @@ def _trainer(
     logger = TensorBoardLogger(layout.folder, name="", version="tensorboard") if params.tensorboard.enabled else False
     return lightning.Trainer(
         max_epochs=params.training.epochs,
-        precision=_precision(params.training),
+        precision=resolved(params.training.precision),
         devices=params.training.devices,
         num_nodes=plan.nodes,
         accelerator="auto",
         callbacks=callbacks,
         logger=logger,
-        check_val_every_n_epoch=params.validation.every_n_epochs,
+        check_val_every_n_epoch=min(params.validation.every_n_epochs, params.training.epochs),  # once at least
         enable_model_summary=False,
         enable_progress_bar=progress and sys.stdout.isatty(),
         log_every_n_steps=1,
@@ -202,15 +205,6 @@ def _callbacks(
         callbacks.append(RichProgressBar())
     callbacks.append(Checkpoints(layout, params.checkpointing.every_n_epochs, on_epoch))
     return callbacks
-
-
-def _precision(params: TrainingParams) -> Any:
-    """Mixed precision where the hardware gains from it."""
-    if params.precision != "auto":
-        return params.precision
-    if torch.cuda.is_available():
-        return "bf16-mixed" if torch.cuda.is_bf16_supported() else "16-mixed"
-    return "32"
 
 
 class TrainingData(lightning.LightningDataModule):

@@ -21,6 +21,7 @@ from segwheel.domain.resolution import resampled, training_shape
 from segwheel.domain.tiling import Grid, Tile, fitted_size
 from segwheel.learning.checkpoint import Model
 from segwheel.learning.networks import best_device, depends_on_tile
+from segwheel.learning.precision import autocast
 from segwheel.params import PredictParams
 
 Map = npt.NDArray[np.float32]
@@ -35,6 +36,7 @@ DEFAULTS = PredictParams(
     window="gaussian",
     test_time_augmentation="none",
     batch_size=4,
+    precision="auto",
     merge=3,
     threshold=0.5,
     min_object_area=100,
@@ -97,18 +99,19 @@ def predicted_tiles(
     tiles = iter(grid)
     while batch := list(islice(tiles, max(1, int(params.batch_size / area)))):
         stack = np.stack([pixels[tile.read.slices] for tile in batch])[:, None]
-        outputs = _predict(network, torch.from_numpy(stack).to(device), params.test_time_augmentation)
+        outputs = _predict(network, torch.from_numpy(stack).to(device), params)
         yield from zip(batch, outputs.cpu().numpy(), strict=True)
 
 
-def _predict(network: nn.Module, images: Tensor, augmentation: str) -> Tensor:
+def _predict(network: nn.Module, images: Tensor, params: PredictParams) -> Tensor:
     """Mean of the sigmoid outputs over the transforms of test-time augmentation."""
-    total = torch.zeros(())
-    with torch.inference_mode(), torch.autocast(images.device.type, enabled=images.device.type == "cuda"):
-        for there, back in TRANSFORMS[augmentation]:
+    transforms = TRANSFORMS[params.test_time_augmentation]
+    total = torch.zeros((), device=images.device)
+    with torch.inference_mode(), autocast(params.precision, images.device):
+        for there, back in transforms:
             turned = there(images).contiguous(memory_format=torch.channels_last)
-            total = total.to(images.device) + back(network(turned).sigmoid()).float()
-    return total / len(TRANSFORMS[augmentation])
+            total = total + back(network(turned).float().sigmoid())
+    return total / len(transforms)
 
 
 def _flip(*axes: int) -> Transform:

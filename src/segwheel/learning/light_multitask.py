@@ -170,7 +170,7 @@ class LightMultitaskNetwork(nn.Module):
         return x[:, channel : channel + 1]
 
     def _faults(self, logit: Tensor, vectors: Tensor) -> dict[str, Tensor]:
-        fsem = torch.sigmoid(logit)
+        fsem = torch.sigmoid(logit.float())  # near 1, half the bits leave steps that cross-entropy cannot learn from
         names = ANGLES[self.ndim]
         # Neighbouring vectors may point opposite ways along the same line: repeat them, never interpolate.
         full = [functional.interpolate(angle, scale_factor=BLOCK, mode="nearest") for angle in angles(vectors)]

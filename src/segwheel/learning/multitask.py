@@ -116,7 +116,7 @@ class MultitaskNetwork(nn.Module):
         level2: Tensor = self.encoder2(self.pool(level1))
         level3: Tensor = self.encoder3(self.pool(level2))
         decoded = {task: self.get_submodule(f"decoder_{task}")(level1, level2, level3) for task in self.tasks}
-        found = {"rgt": torch.sigmoid(decoded["rgt"])} if "rgt" in decoded else {}
+        found = {"rgt": torch.sigmoid(decoded["rgt"].float())} if "rgt" in decoded else {}
         found |= {"dhr": decoded["dhr"]} if "dhr" in decoded else {}
         return found | (self._faults(decoded["fault"]) if "fault" in decoded else {})
 
