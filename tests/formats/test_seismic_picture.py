@@ -42,6 +42,18 @@ def test_there_are_panels_for_what_any_view_has() -> None:
     assert titles(seismic_figure([angle_view("fdip", 10)])) == ["Image", "Faults by dip"]
 
 
+def test_one_wide_view_has_two_panels_a_row() -> None:
+    image = np.random.default_rng(0).standard_normal((8, 40)).astype(np.float32)
+    values = {"image": image, "dhr": image, "fsem": np.zeros_like(image)}
+    wide, square = (
+        View("", ROWS, COLUMNS, values),
+        view(dhr=np.ones(SHAPE, np.float32), fsem=np.ones(SHAPE, np.float32)),
+    )
+    for views, expected in (([wide], [0, 0, 1]), ([square], [0, 0, 0]), ([wide, wide], [0, 0, 0, 1, 1, 1])):
+        panels = [axes for axes in seismic_figure(views).axes if axes.get_xlabel()]
+        assert [axes.get_subplotspec().rowspan.start for axes in panels] == expected
+
+
 def test_axes_count_in_the_numbers_of_the_volume() -> None:
     axes = seismic_figure([view()]).axes[0]
     assert axes.images[0].get_extent() == [874, 906, 146, 98]

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,7 @@ Floats = npt.NDArray[np.float32]
 
 WIDTH, WIDEST = 3.0, 5.0  # inches of a panel that is as high as wide, and of a flat one
 FLATTEST, TALLEST = 0.3, 1.3  # height over width
+FOLDED = 0.6  # flatter than this, one view has two panels a row
 CONTOURS = 24
 DEAD = "#d9d9e8"  # where there is no image
 HALF_TURN = 180.0
@@ -59,8 +62,9 @@ class View:
 def seismic_figure(views: Sequence[View], threshold: float = 0.5) -> Figure:
     """A row of panels for each view: the image, and DHR, RGT and faults as far as any view has them.
 
-    Faults are where `fsem` is at least `threshold`. They have the colour of their strike or, in a section (no view
-    has `fstrike`), of their dip; the wheel beside them has the same colour where it points in the same direction.
+    One wide view alone has two panels a row. Faults are where `fsem` is at least `threshold`. They have the colour of
+    their strike or, in a section (no view has `fstrike`), of their dip; the wheel beside them has the same colour where
+    it points in the same direction.
     """
     names = {name for view in views for name in view.values}
     angle = "fstrike" if "fstrike" in names else "fdip"
@@ -68,17 +72,20 @@ def seismic_figure(views: Sequence[View], threshold: float = 0.5) -> Figure:
     heights = [float(np.clip(np.divide(*view.values["image"].shape), FLATTEST, TALLEST)) for view in views]
     width = float(np.clip(WIDTH / np.sqrt(np.mean(heights)), WIDTH, WIDEST))
     legend = [WIDTH * 0.35 / width] if {"rgt", "fsem"} & names else []
-    figure = Figure(figsize=(width * (len(panels) + sum(legend)), width * sum(heights) + 0.8), layout="constrained")
-    widths = [*[1.0] * len(panels), *legend]
-    grid = figure.add_gridspec(len(views), len(widths), width_ratios=widths, height_ratios=heights)
+    folded = len(views) == 1 and heights[0] < FOLDED
+    columns = min(2, len(panels)) if folded else len(panels)
+    heights *= ceil(len(panels) / columns)  # of the rows
+    figure = Figure(figsize=(width * (columns + sum(legend)), width * sum(heights) + 0.8), layout="constrained")
+    widths = [*[1.0] * columns, *legend]
+    grid = figure.add_gridspec(len(heights), len(widths), width_ratios=widths, height_ratios=heights)
     grays = {name: _window([view.values[name] for view in views if name in view.values]) for name in ("image", "dhr")}
-    for row, view in enumerate(views):
-        for column, name in enumerate(panels):
-            axes = figure.add_subplot(grid[row, column])
-            if not row:
-                axes.set_title(_TITLES.get(name) or f"Faults by {angle[1:]}", fontsize=10)
-            _draw(axes, view, name, angle, grays, threshold)
-            _label(axes, view, first=not column)
+    for number, (view, name) in enumerate(product(views, panels)):
+        row, column = divmod(number, columns)
+        axes = figure.add_subplot(grid[row, column])
+        if number < len(panels):
+            axes.set_title(_TITLES.get(name) or f"Faults by {angle[1:]}", fontsize=10)
+        _draw(axes, view, name, angle, grays, threshold)
+        _label(axes, view, first=not column)
     if legend:
         _draw_legend(figure.add_subplot(grid[:, -1]), angle, names)
     return figure
