@@ -36,8 +36,7 @@ MODEL: dict[str, dict[str, Any]] = {
         "predict": {"threshold": 0.4, "min_object_area": 0},
         "quantify": {"objects": "background", "separation": {"method": "none"}},
     },
-    # Labelled cells are large; the pool has small ones as well.
-    "phase_cells": {"train": {"augmentation": {"scale": [0.6, 1.2]}}},
+    "phase_cells": {},  # what `segwheel import` gives to every new flywheel
 }
 
 
@@ -45,7 +44,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("name", choices=sorted(MODEL))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
-    parser.add_argument("--steps", type=int, default=1000, help="of training, of four patches each")
+    parser.add_argument("--steps", type=int, default=1500, help="of training, of four patches each")
     parser.add_argument("--patch-size", type=int, default=256)
     parser.add_argument("--patches-per-image", type=int, default=20)
     parser.add_argument("--folder", type=Path)

@@ -51,7 +51,6 @@ def served(
     home = server.home(clone.folder)
     home.parent.mkdir()
     home.symlink_to(server.home(real_server.root))
-    clone.environment["OMP_NUM_THREADS"] = "1"  # arrays are tiny
     return clone
 
 
