@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+IN ?= .
 # dvc.yaml calls `segwheel`; the environment's programs come first.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 # Dozens of short programs run one after the other; each would compile its libraries again.
@@ -38,12 +39,12 @@ test: env label-studio-env  ## style, types, directions of imports, and the whol
 demo: env  ## two iterations of both flywheels on generated data, in demo/
 	bash docs/demo.sh
 
-ui: env  ## the MLflow page on http://127.0.0.1:5000
-	MLFLOW_DISABLE_TELEMETRY=true DO_NOT_TRACK=true MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false \
+ui: env  ## the MLflow page on http://127.0.0.1:5000 (IN=demo: of the demo)
+	cd $(IN) && MLFLOW_DISABLE_TELEMETRY=true DO_NOT_TRACK=true MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false \
 	mlflow ui --backend-store-uri sqlite:///mlflow.db --host 127.0.0.1 --port 5000 --workers 1
 
-tensorboard: env  ## curves and sample pictures on http://127.0.0.1:6006
-	tensorboard --logdir runs --host 127.0.0.1 --port 6006
+tensorboard: env  ## curves and sample pictures on http://127.0.0.1:6006 (IN=demo: of the demo)
+	cd $(IN) && tensorboard --logdir runs --host 127.0.0.1 --port 6006
 
 label-studio-env: .venv-label-studio/.done  ## the environment of the labelling server
 

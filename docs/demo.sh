@@ -28,7 +28,7 @@ segwheel compare seismic
 cat <<'END'
 
 Look at it:
-  (cd demo && make ui)             iterations side by side in MLflow, http://127.0.0.1:5000
-  (cd demo && make tensorboard)    curves and sample pictures, http://127.0.0.1:6006
+  make ui IN=demo             iterations side by side in MLflow, http://127.0.0.1:5000
+  make tensorboard IN=demo    curves and sample pictures, http://127.0.0.1:6006
   xdg-open demo/reports/microscopy/report.html    the pictures of the last iteration; seismic beside it
 END
