@@ -12,11 +12,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import zarr
 from ruamel.yaml import YAML
 from typer.testing import CliRunner
 
 from segwheel.cli.app import app, guarded
 from segwheel.domain.synthesis.cells import cell_images, write_cells
+from segwheel.errors import SegwheelError
 from segwheel.formats.tiff import read_image, read_mask
 from segwheel.params import Section, read_train_config
 
@@ -109,11 +111,18 @@ def test_folds_are_scored_on_full_images_they_never_saw(here: Path) -> None:
         trained = {row["basename"] for row in csv.DictReader(file)}
     assert trained.isdisjoint(row["basename"] for row in rows)
     assert Path("cv/summary.yaml").is_file()
+    write_config(Path("four.yaml"), dataset__patches_per_image=4)
+    run(
+        *("run_cv", "--config", "four.yaml", "--folds", "1", "--output-dir", "cv"),
+        *("--tracking-uri", f"sqlite:///{here}/mlflow.db"),
+    )
+    with Path("cv/fold_1/test.csv").open() as file:
+        held_out = {row["basename"] for row in csv.DictReader(file)}
+    patches = zarr.open_group("cv/fold_1/patches/train.zarr", mode="r")
+    assert held_out.isdisjoint(patches.attrs["samples"])  # type: ignore[arg-type]
 
 
 def test_sanity_is_checked(here: Path) -> None:
-    from segwheel.errors import SegwheelError
-
     try:
         said = run("sanity_check", "--config", "train.yaml")
     except SegwheelError as error:  # five epochs of eight tiny patches need not suffice
@@ -182,7 +191,19 @@ def test_a_killed_training_goes_on(here: Path, tmp_path: Path) -> None:
         time.sleep(0.05)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    run("train_config", "--config", config, "--resume", found[0])
+    (folder,) = (tmp_path / "runs").iterdir()
+    kept = folder / "kept" / "other.pth"
+    kept.parent.mkdir()
+    kept.write_bytes(b"")
+    for checkpoint, changes, said in (
+        (kept, {}, "expected a checkpoint"),
+        (found[0], {"dataset__patch_size": 16}, "expected the dataset section of the configuration given"),
+    ):
+        other = write_config(tmp_path / "other.yaml", output__runs_dir=str(tmp_path / "runs"), **changes)
+        with pytest.raises(SegwheelError, match=said):
+            run("train_config", "--config", other, "--resume", checkpoint)
+        assert read_train_config(folder / "config.yaml").training.epochs == 4
+    run("train_config", "--resume", found[0])
     assert (found[0].parent / "final_model.pth").is_file()
     assert len(list((tmp_path / "runs").iterdir())) == 1
 

@@ -15,28 +15,36 @@ PRODUCTION = Path("configs/production_train.yaml")
 
 
 def train_config(
-    config: Config = PRODUCTION,
+    config: Annotated[
+        Path | None, typer.Option(help="Training configuration.", show_default=f"{PRODUCTION}; that of a resumed run")
+    ] = None,
     resume: Annotated[Path | None, typer.Option(help="Go on from this checkpoint of an earlier run.")] = None,
 ) -> None:
     """Train from a configuration into runs/train_<date>_<time>/ (also the program `train`)."""
+    import shutil
     from datetime import datetime
 
     from segwheel.errors import SegwheelError
-    from segwheel.learning.experiment import discard_unstarted, new_run_folder, resumed_run_folder, run_config
+    from segwheel.learning.experiment import CONFIG, new_run_folder, resume_config, resumed_run_folder, run_config
     from segwheel.params import read_train_config
 
-    values = read_train_config(config)
+    values = read_train_config(config or (resumed_run_folder(resume) / CONFIG if resume else PRODUCTION))
     same = values.data.val_manifest in (None, values.data.train_manifest)
     if same:
         typer.echo("note: validation images are the training images; val_dice is training performance")
         values = values.model_copy(update={"data": values.data.model_copy(update={"val_manifest": None})})
-    folder = resumed_run_folder(resume) if resume else new_run_folder(values.output.runs_dir, datetime.now())
-    typer.echo(f"run folder: {folder}")
-    try:
-        result = run_config(values, folder, resume)
-    except SegwheelError:
-        discard_unstarted(folder)
-        raise
+    if resume:
+        typer.echo(f"run folder: {resumed_run_folder(resume)}")
+        result = resume_config(values, resume)
+    else:
+        folder = new_run_folder(values.output.runs_dir, datetime.now())
+        typer.echo(f"run folder: {folder}")
+        try:
+            result = run_config(values, folder)
+        except SegwheelError:
+            if not any((folder / "checkpoints").glob("*")):  # no training began
+                shutil.rmtree(folder, ignore_errors=True)
+            raise
     kind = "training performance" if same else "validation"
     typer.echo(f"best {result.chosen_by} {result.best_score:.4f} ({kind}); model: {result.final}")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -13,12 +12,14 @@ from scipy import ndimage
 
 from segwheel.domain.manifest import Sample, read_manifest, write_manifest
 from segwheel.domain.patch_cutting import cut_patches
-from segwheel.errors import MissingError
+from segwheel.errors import MissingError, ParamsError
 from segwheel.formats.files import replacing
 from segwheel.formats.patch_store import open_patches
 from segwheel.learning.fitting import TrainingRun
 from segwheel.learning.training import train_network
-from segwheel.params import TrainConfig
+from segwheel.params import TrainConfig, read_train_config
+
+CONFIG, PATCHES = "config.yaml", "patches"  # in a run folder
 
 
 def new_run_folder(runs_dir: Path, now: datetime) -> Path:
@@ -38,30 +39,46 @@ def new_run_folder(runs_dir: Path, now: datetime) -> Path:
 def resumed_run_folder(checkpoint: Path) -> Path:
     """The run folder that a checkpoint lies in. Raises MissingError when it lies in none."""
     folder = checkpoint.absolute().parent.parent
-    if not checkpoint.is_file() or not (folder / "patches").is_dir():
+    if not checkpoint.is_file() or not (folder / PATCHES).is_dir():
         raise MissingError(checkpoint, what="checkpoint of a run folder", hint="give one of runs/train_*/checkpoints")
     return folder
 
 
-def discard_unstarted(folder: Path) -> None:
-    """Remove a run folder in which no training began: it holds no checkpoint."""
-    if not any((folder / "checkpoints").glob("*")):
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def run_config(config: TrainConfig, folder: Path, resume: Path | None = None, *, progress: bool = True) -> TrainingRun:
-    """Cut patches into `folder`, unless an earlier part of this run did, and train there.
+def run_config(config: TrainConfig, folder: Path, *, progress: bool = True) -> TrainingRun:
+    """Cut patches into `folder` and train there.
 
     Writes config.yaml, patches/, checkpoints/, tensorboard/ and loss_plot.png.
     """
-    with replacing(folder / "config.yaml") as beside:
+    data = config.data
+    with replacing(folder / CONFIG) as beside:
         YAML().dump(config.model_dump(mode="json"), beside)
-    data, patches = config.data, folder / "patches"
-    if not patches.is_dir():
-        with replacing(patches) as beside:
-            cut_patches(
-                data.train_manifest, data.val_manifest, data.data_root, beside, config.dataset.targets, config.patches
-            )
+    with replacing(folder / PATCHES) as beside:
+        cut_patches(
+            data.train_manifest, data.val_manifest, data.data_root, beside, config.dataset.targets, config.patches
+        )
+    return _train(config, folder, None, progress=progress)
+
+
+def resume_config(config: TrainConfig, checkpoint: Path, *, progress: bool = True) -> TrainingRun:
+    """Go on from a checkpoint of `run_config`, in its folder and on its patches.
+
+    Raises MissingError when the checkpoint lies in no run folder, CheckpointError when it cannot be continued, and
+    ParamsError when the run learned from other data or patches than `config` says; nothing is changed then.
+    """
+    folder = resumed_run_folder(checkpoint)
+    path = folder / CONFIG
+    earlier = read_train_config(path)
+    for section in ("data", "dataset"):
+        if getattr(earlier, section) != getattr(config, section):
+            raise ParamsError(path, expected=f"the {section} section of the configuration given", found="another")
+    result = _train(config, folder, checkpoint, progress=progress)
+    with replacing(path) as beside:
+        YAML().dump(config.model_dump(mode="json"), beside)
+    return result
+
+
+def _train(config: TrainConfig, folder: Path, resume: Path | None, *, progress: bool) -> TrainingRun:
+    patches = folder / PATCHES
     train, validation = open_patches(patches / "train.zarr"), None
     if (patches / "val.zarr").is_dir():
         validation = open_patches(patches / "val.zarr")
