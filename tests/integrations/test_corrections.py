@@ -103,6 +103,15 @@ def test_slices_that_do_not_fit(home: Path, tmp_path: Path, name: str, shape: tu
         from_folder(Path(), "seismic", tmp_path / "in")
 
 
+def test_a_clone_without_the_earlier_corrections_takes_nothing_in(home: Path) -> None:
+    """DVC would forget those that are not here."""
+    (home / "corrections.dvc").write_text("outs:\n- path: corrections\n  md5: 0.dir\n  nfiles: 2\n")
+    queue(home, ("volume_2", "inline", 5))
+    with pytest.raises(MissingError, match=r"folder with all of its 2 files \(0 are here\)"):
+        take_in(Path(), "seismic", simulated(Path(), "seismic", 1), "me", lambda *_: None)
+    assert not (home / "corrections").exists()
+
+
 def test_nothing_to_take_in(home: Path, tmp_path: Path) -> None:
     with pytest.raises(MissingError, match="no such corrected mask"):
         from_folder(Path(), "seismic", tmp_path)

@@ -30,7 +30,7 @@ from segwheel.formats import volume
 from segwheel.formats.files import content_md5
 from segwheel.formats.prediction_files import MASK
 from segwheel.formats.tiff import read_image, read_mask, write_mask
-from segwheel.integrations.dvc import output_hash
+from segwheel.integrations.dvc import output_hash, require_complete
 
 Label = npt.NDArray[np.uint8]
 Masks = Mapping[Key, Label]
@@ -75,9 +75,11 @@ def take_in(
 ) -> list[Correction]:
     """Write masks to `data/<flywheel>/corrections`, put the folder under DVC, then write the table.
 
-    The table comes last: when anything before it fails, the flywheel's labels are as they were.
+    The table comes last: when anything before it fails, the flywheel's labels are as they were. Raises MissingError
+    in a clone that lacks earlier corrections: DVC would forget them.
     """
     folder = root / "data" / flywheel
+    require_complete(root, Path("data") / flywheel / "corrections")
     table = folder / "corrections.csv"
     current = read_corrections(table)
     predictions, now = folder / "predictions", datetime.now(UTC).isoformat(timespec="seconds")
