@@ -46,7 +46,8 @@ def test_every_sample_once_groups_whole_and_order_free(
         if candidate.split:
             assert split == candidate.split
         elif candidate.coverage is None:
-            assert split == "pool"
+            tested = any(c.group == candidate.group and division.split[c.basename] == "test" for c in candidates)
+            assert split == ("unused" if tested else "pool")
         if split in ("train", "val", "test"):
             learnt[candidate.group].add(split)
     assert all(len(splits) == 1 for splits in learnt.values())
@@ -111,14 +112,21 @@ def test_the_seed_decides() -> None:
 
 def test_an_earlier_test_set_stays_whatever_comes() -> None:
     marked = [*singles(6), Candidate("corrected", "s05", 0.1, "train"), Candidate("late", "s05", 0.1)]
-    division = divide(marked, PARAMS, {"s05", "corrected", "gone"})
+    division = divide(marked, PARAMS, {"s05", "corrected"})
     assert {name for name, split in division.split.items() if split == "test"} == {"s05", "corrected"}
     assert division.split["late"] == "unused"
     assert sorted(division.remarks) == [
         "corrected: stays in the test set, although it is marked train",
-        "gone: was in the test set and is not in the manifest any more",
         "late: unused, its group s05 is in the test set",
     ]
+
+
+def test_unlabelled_samples_wait_unless_their_group_is_tested() -> None:
+    """Corrected, they would train on what the test set holds."""
+    members = [Candidate(f"{group}{i}", group, 0.1 if i else None) for group in "abcd" for i in range(2)]
+    split = divide(members, PARAMS).split
+    assert {split[f"{group}0"] for group in "abcd" if split[f"{group}1"] == "test"} == {"unused"}
+    assert {split[f"{group}0"] for group in "abcd" if split[f"{group}1"] != "test"} == {"pool"}
 
 
 def test_corrected_samples_train_and_their_group_follows() -> None:

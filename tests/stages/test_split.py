@@ -50,6 +50,16 @@ def test_an_existing_test_set_is_honoured(tmp_path: Path) -> None:
     assert len(names(tmp_path)["train"]) == 22
 
 
+def test_a_test_image_that_is_gone_cannot_come_back_as_a_training_image(tmp_path: Path) -> None:
+    write_manifest(tmp_path / "all.csv", [row(f"s{i}") for i in range(6)])
+    split(tmp_path / "all.csv", tmp_path, PARAMS)
+    before, (tested,) = (tmp_path / "test.csv").read_bytes(), names(tmp_path)["test"]
+    write_manifest(tmp_path / "all.csv", [row(f"s{i}") for i in range(6) if f"s{i}" != tested])
+    with pytest.raises(ManifestError, match=f"every member of the test set in .*, found no {tested}"):
+        split(tmp_path / "all.csv", tmp_path, PARAMS)
+    assert (tmp_path / "test.csv").read_bytes() == before
+
+
 def test_the_same_again_writes_the_same(tmp_path: Path) -> None:
     write_manifest(tmp_path / "all.csv", [row(f"s{i}") for i in range(9)])
     written = []

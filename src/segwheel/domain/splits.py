@@ -49,11 +49,11 @@ class _Group:
 def divide(candidates: Sequence[Candidate], params: SplitParams, earlier_test: Collection[str] = ()) -> Division:
     """Assign each candidate one of SPLITS; the order of the candidates does not matter.
 
-    In this order: a member of `earlier_test` is test; a decided split holds (corrected samples come as train); an
-    unlabelled sample is pool; a sample whose group has a decided member follows it (into train or val; not into
-    test, which only its listed members are: it is unused); the rest is drawn, group by group. Where there is
-    a test set already, nobody is drawn into it. With one group everything is train, with two groups one is test
-    (val where test_ratio is 0 or there is a test set).
+    In this order: a member of `earlier_test` is test; a decided split holds (corrected samples come as train); a
+    labelled sample whose group has a decided member follows it (into train or val; not into test, which only its
+    listed members are: it is unused); the other labelled ones are drawn, group by group; an unlabelled sample is pool,
+    or unused where its group is in the test set. Where there is a test set already, nobody is drawn into it. With one
+    group everything is train, with two groups one is test (val where test_ratio is 0 or there is a test set).
 
     Raises InputError when the ratios make no sense.
     """
@@ -67,8 +67,23 @@ def divide(candidates: Sequence[Candidate], params: SplitParams, earlier_test: C
     shares = {name: ratio / (params.train_ratio + sum(wanted.values())) for name, ratio in wanted.items()}
     for group, name in _draw(open_groups, shares, params.seed):
         division.split.update(dict.fromkeys(group.samples, name))
-    _remark(ordered, earlier_test, division)
+    _wait(ordered, division)
+    _remark(ordered, division)
     return division
+
+
+def _wait(candidates: Sequence[Candidate], division: Division) -> None:
+    """Put undecided unlabelled samples into the pool, unless their group is in the test set."""
+    tested = {one.group for one in candidates if division.split.get(one.basename) == TEST}
+    for candidate in candidates:
+        if candidate.basename not in division.split:
+            division.split[candidate.basename] = UNUSED if candidate.group in tested else POOL
+            if candidate.group in tested:
+                division.remarks.append(_unused(candidate.basename, candidate.group))
+
+
+def _unused(name: str, group: str) -> str:
+    return f"{name}: unused, its group {group} is in the test set"
 
 
 def _check_ratios(params: SplitParams) -> None:
@@ -87,8 +102,6 @@ def _decided(candidates: Iterable[Candidate], earlier_test: Collection[str], div
             division.split[name] = TEST
         elif candidate.split:
             division.split[name] = candidate.split
-        elif candidate.coverage is None:
-            division.split[name] = POOL
 
 
 def _following(candidates: Iterable[Candidate], division: Division) -> list[_Group]:
@@ -97,6 +110,8 @@ def _following(candidates: Iterable[Candidate], division: Division) -> list[_Gro
     undecided: dict[str, list[Candidate]] = defaultdict(list)
     for candidate in candidates:
         split = division.split.get(candidate.basename)
+        if split is None and candidate.coverage is None:
+            continue
         if split is None:
             undecided[candidate.group].append(candidate)
         else:
@@ -111,7 +126,7 @@ def _following(candidates: Iterable[Candidate], division: Division) -> list[_Gro
         else:
             division.split.update(dict.fromkeys(names, UNUSED if leader == TEST else leader))
         if leader == TEST:
-            division.remarks += [f"{name}: unused, its group {group} is in the test set" for name in names]
+            division.remarks += [_unused(name, group) for name in names]
     return open_groups
 
 
@@ -162,10 +177,7 @@ def _unevenness(groups: Sequence[_Group], names: Sequence[str], shares: dict[str
     return cost
 
 
-def _remark(candidates: Iterable[Candidate], earlier_test: Collection[str], division: Division) -> None:
-    candidates = list(candidates)
-    gone = sorted(set(earlier_test) - {candidate.basename for candidate in candidates})
-    division.remarks += [f"{name}: was in the test set and is not in the manifest any more" for name in gone]
+def _remark(candidates: Sequence[Candidate], division: Division) -> None:
     spans: dict[str, set[str]] = defaultdict(set)
     for candidate in candidates:
         spans[candidate.group].add(division.split[candidate.basename])

@@ -31,11 +31,19 @@ def split(manifest: Path, output_dir: Path, params: SplitParams) -> SplitResult:
     that is labelled in part trains or validates on that part and waits in the pool as well.
 
     Raises MissingError without a manifest; ManifestError when columns are missing, a basename comes twice, a split
-    is unknown, or a sample that should train or validate has no labels; InputError for impossible ratios.
+    is unknown, a member of the test set is gone (were it to come back, nobody would know that it was one), or a sample
+    that should train or validate has no labels; InputError for impossible ratios.
     """
     rows = _read(manifest)
     earlier = output_dir / f"{TEST}.csv"
     earlier_test = {row["basename"] for _, row in read_table(earlier, ("basename",))} if earlier.is_file() else set()
+    if gone := sorted(earlier_test - {row["basename"] for row in rows}):
+        raise ManifestError(
+            manifest,
+            expected=f"every member of the test set in {earlier}",
+            found=f"no {', '.join(gone)}",
+            hint="bring it back; or take its row out of that file, and never train on it",
+        )
     division = divide([_candidate(manifest, row) for row in rows], params, earlier_test)
     chosen = {name: [row for row in rows if division.split[row["basename"]] == name] for name in WRITTEN}
     _need_labels(manifest, [*chosen[TRAIN], *chosen[VAL]])
