@@ -168,7 +168,7 @@ class SeparationParams(Section):
 
     method: Literal["none", "distance", "probability", "distance_output"]
     smoothing: NonNegativeFloat  # standard deviation of the smoothing of the seed map, pixels
-    depth: NonNegativeFloat  # a seed must stand out by this much
+    depth: Annotated[float, Field(ge=0, lt=1)]  # how much a seed stands out, as a fraction of its height
 
 
 class QuantifyParams(Section):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 import torch
 from learning_helpers import train_params
 
-from segwheel.errors import CheckpointError, InputError, MissingError, ServiceError
+from segwheel.errors import CheckpointError, InputError, MissingError, SegwheelError, ServiceError
 from segwheel.formats.patch_store import PatchStore
 from segwheel.learning import networks
 from segwheel.learning.checkpoint import load_model, publish, read_checkpoint
@@ -67,6 +68,34 @@ def test_a_checkpoint_without_description_says_what_is_missing(content: dict[str
     torch.save({"model_state_dict": content["model_state_dict"]}, tmp_path / "bare.pth")
     with pytest.raises(CheckpointError, match="found no model"):
         load_model(tmp_path / "bare.pth")
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"model_state_dict": 5}, "expected a dict with model_state_dict"),
+        ({"normalization": {"mean": 0.0}}, "expected a normalization of mean and std"),
+        ({"targets": ["mask", "distance"]}, "expected 1 targets, as model.classes, found 2"),
+    ],
+)
+def test_a_checkpoint_of_odd_content_is_refused(
+    content: dict[str, Any], tmp_path: Path, change: dict[str, Any], sentence: str
+) -> None:
+    torch.save(content | change, tmp_path / "odd.pth")
+    with pytest.raises(CheckpointError, match=sentence):
+        load_model(tmp_path / "odd.pth")
+
+
+def test_a_full_disk_is_one_sentence(content: dict[str, Any], tmp_path: Path) -> None:
+    unlimited = resource.getrlimit(resource.RLIMIT_FSIZE)
+    torch.save(content, tmp_path / "full.pth")
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, unlimited[1]))
+    try:
+        with pytest.raises(SegwheelError, match=r"model\.pth: expected room to write it, found none"):
+            publish(tmp_path / "full.pth", tmp_path / "model.pth")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, unlimited)
+    assert not [path.name for path in tmp_path.iterdir() if "model" in path.name]
 
 
 def test_a_published_model_loads_and_keeps_its_version(content: dict[str, Any], tmp_path: Path) -> None:

@@ -59,6 +59,13 @@ app.add_typer(synth, name="synth", rich_help_panel=FLYWHEEL)
 app.add_typer(labels, name="labels", rich_help_panel=FLYWHEEL)
 
 
+# What the place that a user named can be: full, forbidden, or no folder.
+USERS = (
+    *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG),
+    *(errno.EACCES, errno.EROFS, errno.EEXIST, errno.ENOTDIR, errno.EISDIR),
+)
+
+
 def guarded(call: Callable[[], Any]) -> None:
     """Run a command; what a user can cause ends as one line on standard error and exit code 1."""
     try:
@@ -66,7 +73,7 @@ def guarded(call: Callable[[], Any]) -> None:
     except SegwheelError as error:
         _fail(str(error))
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EROFS):
+        if error.errno not in USERS:
             raise
         _fail(f"{error.filename or 'writing'}: {error.strerror}; nothing half-written was left behind")
     except KeyboardInterrupt:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import pickle
 import warnings
 import zipfile
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 from segwheel.domain.intensity import Normalization
 from segwheel.errors import CheckpointError, MissingError, ParamsError
 from segwheel.formats.files import replacing
+from segwheel.formats.space import writing
 from segwheel.learning.networks import build_network
 from segwheel.params import ModelParams, parse
 
@@ -53,7 +55,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         # Not what torch says: it advises to load the file all the same.
         found = "objects of other kinds" if isinstance(error, pickle.UnpicklingError) else "a damaged file"
         raise CheckpointError(path, expected="a checkpoint of plain tensors and numbers", found=found) from error
-    if not isinstance(content, dict) or "model_state_dict" not in content:
+    if not isinstance(content, dict) or not isinstance(content.get("model_state_dict"), dict):
         found = f"keys {', '.join(map(str, content))[:120]}" if isinstance(content, dict) else type(content).__name__
         raise CheckpointError(path, expected="a dict with model_state_dict", found=found)
     return content
@@ -69,12 +71,19 @@ def load_model(path: Path) -> Model:
         params = parse(ModelParams, content["model"], path, "model")
     except ParamsError as error:
         raise CheckpointError(path, expected="a description of the network", found=str(error)) from error
+    targets = tuple(content["targets"])
+    if len(targets) != params.classes:
+        raise CheckpointError(path, expected=f"{params.classes} targets, as model.classes", found=f"{len(targets)}")
+    try:
+        normalization = Normalization(**content["normalization"])
+    except TypeError as error:
+        raise CheckpointError(path, expected="a normalization of mean and std", found=str(error)) from error
     network = build_network(params, pretrained=False)
     load_weights(network, content["model_state_dict"], path)
     return Model(
         network.eval(),
-        tuple(content["targets"]),
-        Normalization(**content["normalization"]),
+        targets,
+        normalization,
         content["pixel_size_um"],
         content["prediction_threshold"],
         weights_version(content["model_state_dict"]),
@@ -110,5 +119,12 @@ def weights_version(state: dict[str, Tensor]) -> str:
 def publish(source: Path, target: Path) -> None:
     """Write the lasting part of a checkpoint: weights and description, without the state of the optimiser."""
     content = read_checkpoint(source)
-    with replacing(target) as beside:
-        torch.save({name: content[name] for name in LASTING if name in content}, beside)
+    save({name: content[name] for name in LASTING if name in content}, target)
+
+
+def save(content: dict[str, Any], path: Path) -> None:
+    """Write a checkpoint atomically. Raises SegwheelError when there is no room for it."""
+    buffer = io.BytesIO()  # to a file, torch hides why it failed
+    torch.save(content, buffer)
+    with writing(path), replacing(path) as beside:
+        beside.write_bytes(buffer.getbuffer())

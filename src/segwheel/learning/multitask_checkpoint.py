@@ -17,14 +17,12 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from pydantic import PositiveFloat
 from torch import Tensor
 
 from segwheel.domain.intensity import Normalization
 from segwheel.errors import CheckpointError, MissingError, ParamsError
-from segwheel.formats.files import replacing
-from segwheel.learning.checkpoint import load_weights, read_checkpoint, weights_version
+from segwheel.learning.checkpoint import load_weights, read_checkpoint, save, weights_version
 from segwheel.learning.light_multitask import LightMultitaskNetwork
 from segwheel.learning.multitask import MultitaskNetwork, attributes
 from segwheel.learning.volume_inference import Predictor, network_predictor
@@ -181,8 +179,7 @@ def load_initial(network: MultitaskNet, kind: NetworkKind, name: str) -> None:
 
 def write_model(path: Path, state: Mapping[str, Tensor], description: Mapping[str, Any]) -> None:
     """Write weights and what they are, atomically."""
-    with replacing(path) as beside:
-        torch.save({"model_state_dict": dict(state), **description}, beside)
+    save({"model_state_dict": dict(state), **description}, path)
 
 
 def multitask_predictor(model: MultitaskModel, scale: Normalization) -> Predictor:
