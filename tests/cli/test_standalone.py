@@ -208,6 +208,20 @@ def test_a_killed_training_goes_on(here: Path, tmp_path: Path) -> None:
     assert len(list((tmp_path / "runs").iterdir())) == 1
 
 
+def test_two_devices_make_one_run(here: Path, tmp_path: Path) -> None:
+    """Lightning starts the command again for the second one; only the first may write."""
+    runs = tmp_path / "runs"
+    config = write_config(
+        tmp_path / "two.yaml", training__devices=2, dataset__patches_per_image=4, output__runs_dir=str(runs)
+    )
+    program = [sys.executable, "-m", "segwheel", "train_config", "--config", str(config)]
+    done = subprocess.run(program, capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == 0, done.stderr
+    (folder,) = runs.iterdir()
+    assert (folder / "checkpoints" / "final_model.pth").is_file()
+    assert done.stdout.count("; model: ") == 1
+
+
 def test_every_configuration_key_is_read(monkeypatch: pytest.MonkeyPatch, here: Path, tmp_path: Path) -> None:
     """Train with every option on, and note which fields of the parameters anybody looked at."""
     seen: set[tuple[str, str]] = set()

@@ -27,6 +27,7 @@ def train_config(
     from segwheel.errors import SegwheelError
     from segwheel.learning.experiment import CONFIG, new_run_folder, resume_config, resumed_run_folder, run_config
     from segwheel.params import read_train_config
+    from segwheel.processes import leader_folder
 
     values = read_train_config(config or (resumed_run_folder(resume) / CONFIG if resume else PRODUCTION))
     same = values.data.val_manifest in (None, values.data.train_manifest)
@@ -37,7 +38,7 @@ def train_config(
         typer.echo(f"run folder: {resumed_run_folder(resume)}")
         result = resume_config(values, resume)
     else:
-        folder = new_run_folder(values.output.runs_dir, datetime.now())
+        folder = leader_folder(lambda: new_run_folder(values.output.runs_dir, datetime.now()))
         typer.echo(f"run folder: {folder}")
         try:
             result = run_config(values, folder)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,6 +15,7 @@ from segwheel.cli.progress import bar, shown_by_name
 
 if TYPE_CHECKING:
     from segwheel.integrations.mlflow_tracker import MlflowRun
+    from segwheel.tracking import Run
 
 Flywheel = Annotated[str, typer.Argument(help="Name of the flywheel in params.yaml.")]
 Params = Annotated[Path, typer.Option(help="File with the parameters.")]
@@ -89,11 +90,13 @@ def train(
     from segwheel.domain.effort import effort
     from segwheel.integrations.mlflow_tracker import start_run
     from segwheel.params import read_flywheel
+    from segwheel.processes import follows
     from segwheel.stages import train as stage
+    from segwheel.tracking import NullRun
 
     values, corrected = read_flywheel(params, flywheel), read_corrections(corrections)
-    opened = start_run(tracking_uri, flywheel, iteration(corrected), record, root=Path())
-    with opened as run, timed("train", run):
+    started = start_run(tracking_uri, flywheel, iteration(corrected), record, root=Path())
+    with nullcontext(NullRun()) if follows() else started as run, timed("train", run):
         run.dataset("patches", patches, "training")
         run.params(values.model_dump(include={"targets", "split", "patches"}))
         result = stage.train(patches, output, work, values.train, run)
@@ -182,7 +185,7 @@ def select(
 
 
 @contextmanager
-def timed(stage: str, run: MlflowRun) -> Iterator[None]:
+def timed(stage: str, run: Run) -> Iterator[None]:
     """Record how many seconds the block took."""
     start = time.perf_counter()
     yield

@@ -18,6 +18,7 @@ from segwheel.formats.patch_store import open_patches
 from segwheel.learning.fitting import TrainingRun
 from segwheel.learning.training import train_network
 from segwheel.params import TrainConfig, read_train_config
+from segwheel.processes import follows
 
 CONFIG, PATCHES = "config.yaml", "patches"  # in a run folder
 
@@ -49,6 +50,12 @@ def run_config(config: TrainConfig, folder: Path, *, progress: bool = True) -> T
 
     Writes config.yaml, patches/, checkpoints/, tensorboard/ and loss_plot.png.
     """
+    if not follows():
+        _prepare(config, folder)
+    return _train(config, folder, None, progress=progress)
+
+
+def _prepare(config: TrainConfig, folder: Path) -> None:
     data = config.data
     with replacing(folder / CONFIG) as beside:
         YAML().dump(config.model_dump(mode="json"), beside)
@@ -56,7 +63,6 @@ def run_config(config: TrainConfig, folder: Path, *, progress: bool = True) -> T
         cut_patches(
             data.train_manifest, data.val_manifest, data.data_root, beside, config.dataset.targets, config.patches
         )
-    return _train(config, folder, None, progress=progress)
 
 
 def resume_config(config: TrainConfig, checkpoint: Path, *, progress: bool = True) -> TrainingRun:

@@ -27,6 +27,7 @@ from segwheel.learning.pictures import Render, SamplePictures
 from segwheel.learning.precision import resolved
 from segwheel.learning.segmenter import Segmenter
 from segwheel.params import FitParams, TrainingParams
+from segwheel.processes import follows
 
 # Lightning's notes about devices and its own products are nothing that a user of this program asked for.
 logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
@@ -93,7 +94,8 @@ def fit(
     """Train, and write checkpoints, history.csv, tensorboard/ and the plots.
 
     With `resume` a checkpoint of this function is continued exactly. Raises CheckpointError when `resume` holds
-    another network or cannot be continued, and KeyboardInterrupt when a person interrupted the run.
+    another network or cannot be continued, and KeyboardInterrupt when a person interrupted the run. Of the processes
+    that train on several devices only the first returns.
     """
     if resume:
         _check_resumable(segmenter, resume)
@@ -104,9 +106,10 @@ def fit(
     except SystemExit:  # how Lightning answers Ctrl-C: with code 1, and deaf to the next one
         signal.signal(signal.SIGINT, signal.default_int_handler)
         raise KeyboardInterrupt from None
-    if trainer.is_global_zero:
-        for name, panels in plan.plots.items():
-            save_curves(layout.folder / name, segmenter.history, panels)
+    if follows():
+        raise SystemExit
+    for name, panels in plan.plots.items():
+        save_curves(layout.folder / name, segmenter.history, panels)
     final, best = layout.checkpoints / layout.final, layout.checkpoints / layout.best
     return TrainingRun(final, best, segmenter.history, plan.plots, f"val_{selection.name}", segmenter.best)
 
