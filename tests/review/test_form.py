@@ -111,7 +111,11 @@ def test_defaults_are_detected_and_the_command_that_is_shown_starts(start: Start
     enter(terminal, "n2", "n3")
     answer(terminal, "ntrain", "3", default="2")
     assert "from 1 to 2" in answer(terminal, "ntrain", "")
-    enter(terminal, "nvalid", "batch_valid", "lr", "threads", "resume", "nodes", "gpus_per_node")
+    enter(terminal, "nvalid", "batch_valid")
+    answer(terminal, "network", "large", default="(light|published)")
+    assert "expected published or light" in answer(terminal, "network", "light")
+    answer(terminal, "lr", "", default="2e-3")
+    enter(terminal, "threads", "resume", "nodes", "gpus_per_node")
     answer(terminal, "seed", "7")
     terminal.expect(r"Start it now\? .*: $")
     shown = next(line for line in terminal.before.splitlines() if line.startswith("python "))
@@ -120,7 +124,7 @@ def test_defaults_are_detected_and_the_command_that_is_shown_starts(start: Start
     options = dict(zip(words[2::2], words[3::2], strict=True))
     assert options["--dir_data_train"] == "my set/data_train"
     assert (options["--n1"], options["--n2"], options["--n3"]) == ("4", "4", "4")
-    assert (options["--epochs"], options["--seed"], options["--lr"]) == ("3", "7", "0.5e-4")
+    assert (options["--epochs"], options["--seed"], options["--lr"]) == ("3", "7", "2e-3")
     assert (options["--rgt"], options["--dhr"], options["--fault"]) == ("True", "False", "True")
     assert "--resume" not in options
     assert files(checkout) == before

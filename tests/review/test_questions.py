@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import segwheel
+from segwheel.cli.multitask import settled
 from segwheel.cli.multitask_options import MultitaskOptions
 from segwheel.errors import FormatError, InputError, MissingError
 from segwheel.params import DataPaths
@@ -18,7 +19,7 @@ ROOT = Path(segwheel.__file__).parents[2]
 
 OPTIONS = (
     "dir_data_train dir_target_train dir_data_valid dir_target_valid dir_output epochs batch_train n1 n2 n3 ntrain "
-    "nvalid batch_valid lr threads resume nodes gpus_per_node seed rgt dhr fault"
+    "nvalid batch_valid lr threads resume nodes gpus_per_node seed network rgt dhr fault"
 )
 BY_TITLE = {task.title: task for task in TASKS}
 ATTRIBUTES = ("rgt", "dhr", "fsem", "fdip", "fstrike")
@@ -82,6 +83,12 @@ def test_learning_rate_is_kept_as_written() -> None:
     assert questions.rate("0.5e-4", {}) == "0.5e-4"
 
 
+def test_the_learning_rate_follows_from_the_network() -> None:
+    lr = question("seismic 3D infer", "lr")
+    for name in ("published", "light"):
+        assert float(lr.default({"network": name})) == settled(MultitaskOptions(network=name)).lr
+
+
 def test_one_task_at_least() -> None:
     nothing = {"rgt": "False", "dhr": "False"}
     assert questions.last_of_tasks("y", nothing) == "True"
@@ -118,6 +125,11 @@ def test_refinement_needs_its_inputs_and_a_section_has_no_strike(tmp_path: Path)
     assert question("seismic 2D refine", "dir_data_train").check(data, {}) == data
     with pytest.raises(MissingError, match=r"1_fstrike.bin"):
         question("seismic 3D refine", "dir_data_train").check(data, {})
+    write(tmp_path / "attributes", *(f"0_{name}" for name in ATTRIBUTES))
+    attributes = str(tmp_path / "attributes")
+    assert question("seismic 3D refine", "dir_data_train").check(attributes, {}) == attributes
+    with pytest.raises(MissingError, match=r"0.bin"):
+        question("seismic 3D infer", "dir_data_train").check(attributes, {})
 
 
 def test_targets_are_needed_for_what_is_learned_only(tmp_path: Path) -> None:

@@ -48,14 +48,16 @@ class MultitaskOptions:
         Path | None, _option("check", TRAIN, "Score this checkpoint on the validation samples instead of training.")
     ] = None
 
-    input: Annotated[Path | None, _option("input", APPLY, "Volume that a trained model is applied to.")] = None
+    input: Annotated[
+        Path | None, _option("input", APPLY, "Volume (raw, .sgy, .npy, .zarr) that a trained model is applied to.")
+    ] = None
     model: Annotated[Path | None, _option("model", APPLY, "Checkpoint of that model.")] = None
     output: Annotated[Path | None, _option("output", APPLY, "Results are called OUTPUT.rgt, OUTPUT.dhr ...")] = None
     overlap: Annotated[
         float, _option("overlap", APPLY, "Share of a tile that its neighbour shares.", min=0, max=0.9)
     ] = 0.25
 
-    n1: Annotated[int | None, _option("n1", CUBES, "Samples along depth.", EQUAL_EDGES, min=1)] = None
+    n1: Annotated[int | None, _option("n1", CUBES, "Samples along depth, of whole files.", EQUAL_EDGES, min=1)] = None
     n2: Annotated[int | None, _option("n2", CUBES, "Samples along axis 2.", EQUAL_EDGES, min=1)] = None
     n3: Annotated[int | None, _option("n3", CUBES, "Samples along axis 3.", EQUAL_EDGES, min=1)] = None
     tile1: Annotated[
@@ -68,9 +70,9 @@ class MultitaskOptions:
     dhr: Annotated[str | None, _option("dhr", CUBES, "Denoised, sharper image: True or False.", "True")] = None
     fault: Annotated[str | None, _option("fault", CUBES, "Faults and how they lie: True or False.", "True")] = None
 
-    network: Annotated[str, _option("network", NETWORK, "published, or light for machines without a GPU.")] = (
-        "published"
-    )
+    network: Annotated[
+        str | None, _option("network", NETWORK, "published, or light.", "light where there is no GPU, else published")
+    ] = None
     width: Annotated[float, _option("width", NETWORK, "Scales the number of channels.", min=0.01)] = 1.0
     initial_weights: Annotated[
         str | None, _option("initial_weights", NETWORK, "Model to begin with: a file, or one that ships.", "random")

@@ -1,7 +1,7 @@
 """What a folder of raw cubes tells about itself: how many samples, how large.
 
-A sample is `<i>.bin`, numbered from 0, with companions `<i>_<attribute>.bin` of the same size; all are little-endian
-32-bit floats without a header.
+A sample is `<i>.bin`, numbered from 0, with companions `<i>_<attribute>.bin` of the same size; what a refinement takes
+are the companions alone. All are little-endian 32-bit floats without a header.
 """
 
 from __future__ import annotations
@@ -18,24 +18,35 @@ _ITEM = 4  # bytes of a value
 _SIDES = re.compile(r"(?<!\d)(\d+(?:x\d+)+)(?!\d)")  # 128x128x64, in a folder's name
 
 
-def count_samples(folder: Path) -> int:
-    """Number of samples in a folder of images.
+def _sample(folder: Path, number: int) -> Path:
+    """The image of a sample, or in a folder without images its first attribute."""
+    return folder / (f"{number}.bin" if (folder / "0.bin").is_file() else f"{number}_rgt.bin")
 
-    Raises MissingError without the folder or `0.bin`, FormatError when the files differ in size.
-    """
+
+def require_images(folder: Path) -> None:
+    """Raise MissingError without the folder or its `0.bin`."""
     if not folder.is_dir():
         raise MissingError(folder, what="folder")
     if not (folder / "0.bin").is_file():
         raise MissingError(folder / "0.bin", what="cube", hint="samples are called 0.bin, 1.bin, 2.bin, ...")
-    number = next(i for i in count() if not (folder / f"{i}.bin").is_file())
+
+
+def count_samples(folder: Path) -> int:
+    """Number of samples in a folder.
+
+    Raises MissingError without the folder or a first sample, FormatError when the files differ in size.
+    """
+    if not _sample(folder, 0).is_file():
+        require_images(folder)
+    number = next(i for i in count() if not _sample(folder, i).is_file())
     for i in range(number):
-        _check_size(folder / f"{i}.bin", count_values(folder))
+        _check_size(_sample(folder, i), count_values(folder))
     return number
 
 
 def count_values(folder: Path) -> int:
     """Number of values in each sample of a folder."""
-    return (folder / "0.bin").stat().st_size // _ITEM
+    return _sample(folder, 0).stat().st_size // _ITEM
 
 
 def check_companions(folder: Path, samples: int, attributes: Iterable[str], values: int) -> None:
@@ -79,13 +90,13 @@ def check_sides(folder: Path, sides: Sequence[int], axes: int) -> None:
     if not fits:
         product = " x ".join(map(str, sides))
         needed = "is not" if len(sides) == axes else "does not divide"
-        raise InputError(f"{folder / '0.bin'} holds {values} values: {product} = {taken} {needed} that number")
+        raise InputError(f"{_sample(folder, 0)} holds {values} values: {product} = {taken} {needed} that number")
 
 
 def find_folder(root: Path, name: str) -> Path | None:
     """The first folder called `name` with a sample in it, at most three levels below `root`."""
     for depth in range(4):
-        found = sorted(root.glob("*/" * depth + f"{name}/0.bin"))
+        found = sorted(root.glob("*/" * depth + f"{name}/0*.bin"))
         if found:
             return found[0].parent
     return None

@@ -17,6 +17,7 @@ Answers = Mapping[str, str]  # what was answered so far, by name of the option
 Check = Callable[[str, Answers], str]  # the answer as the command takes it; raises SegwheelError
 Default = Callable[[Answers], str]
 
+LEARNING_RATES = {"published": "0.5e-4", "light": "2e-3"}  # by network, as its programs have it
 NOTHING = "none"  # the answer that leaves an option out
 _ATTRIBUTES = {"rgt": ("rgt",), "dhr": ("dhr",), "fault": ("fsem", "fdip", "fstrike")}
 
@@ -74,6 +75,12 @@ def rate(text: str, _: Answers) -> str:
     return text
 
 
+def network(text: str, _: Answers) -> str:
+    if text not in LEARNING_RATES:
+        raise InputError(f"expected {' or '.join(LEARNING_RATES)}, found {text!r}")
+    return text
+
+
 def yes_or_no(text: str, _: Answers) -> str:
     for value, words in (("True", ("true", "t", "yes", "y")), ("False", ("false", "f", "no", "n"))):
         if text.lower() in words:
@@ -115,16 +122,18 @@ def train_config(text: str, answers: Answers) -> str:
     return path
 
 
-def image_folder(companions: tuple[str, ...], like: str = "") -> Check:
-    """A folder of samples with these companions beside them, as large as those in the folder that answers `like`."""
+def image_folder(attributes: tuple[str, ...], like: str = "") -> Check:
+    """A folder of images, or where a refinement takes `attributes`, of these; as large as what answers `like`."""
 
     def check(text: str, answers: Answers) -> str:
         folder = _path(text)
+        if not attributes:
+            cubes.require_images(folder)
         number, values = cubes.count_samples(folder), cubes.count_values(folder)
         if like and values != cubes.count_values(Path(answers[like])):
             expected = f"{cubes.count_values(Path(answers[like]))} values as in {answers[like]}"
             raise FormatError(folder / "0.bin", expected=expected, found=str(values))
-        cubes.check_companions(folder, number, companions, values)
+        cubes.check_companions(folder, number, attributes, values)
         return str(folder)
 
     return check
@@ -193,9 +202,18 @@ def production_config(_: Answers) -> str:
     return str(found[0]) if found else ""
 
 
+def _gpus() -> int:
+    """Number of NVIDIA GPUs that the system shows."""
+    return len(list(Path("/dev").glob("nvidia[0-9]*")))
+
+
 def accelerators(_: Answers) -> str:
-    """Number of NVIDIA GPUs that the system shows, at least 1: the processor counts as one device."""
-    return str(max(1, len(list(Path("/dev").glob("nvidia[0-9]*")))))
+    """Devices to train on: GPUs, or the processor, which counts as one."""
+    return str(max(1, _gpus()))
+
+
+def fitting_network(_: Answers) -> str:
+    return "published" if _gpus() else "light"
 
 
 def processes(_: Answers) -> str:
@@ -233,28 +251,28 @@ _TASKS = (
 
 
 def _seismic_questions(axes: int, inputs: tuple[str, ...]) -> tuple[Question, ...]:
-    beside_it = f" and, beside them, what is to be refined: <i>_{{{','.join(inputs)}}}.bin" if inputs else ""
-    images = f"images: 0.bin, 1.bin, ...{beside_it}. Raw 32-bit floats, depth fastest"
+    names = f"attributes to refine: 0_{{{','.join(inputs)}}}.bin, 1_..." if inputs else "images: 0.bin, 1.bin, ..."
+    images = f"{names}. Raw 32-bit floats, depth fastest"
     train, valid = "dir_data_train", "dir_data_valid"
     return (
         *_TASKS,
         Question(train, f"Folder of the training {images}.", image_folder(inputs), found_below("data_train")),
         Question(
             "dir_target_train",
-            "Folder of what the network shall answer for the training images: 0_rgt.bin, 0_dhr.bin, 0_fsem.bin, ...",
+            "Folder of what the network shall answer for the training samples: 0_rgt.bin, 0_dhr.bin, 0_fsem.bin, ...",
             target_folder(train, axes),
             beside(train, "target_train"),
         ),
         Question(
             valid,
-            "Folder of the validation images: the network is scored on them after each epoch and never learns from "
-            "them. Named as the training images are.",
+            "Folder of the validation samples: the network is scored on them after each epoch and never learns from "
+            "them. Named as the training samples are.",
             image_folder(inputs, like=train),
             beside(train, "data_valid"),
         ),
         Question(
             "dir_target_valid",
-            "Folder of what the network shall answer for the validation images.",
+            "Folder of what the network shall answer for the validation samples.",
             target_folder(valid, axes),
             beside(valid, "target_valid"),
         ),
@@ -291,10 +309,16 @@ def _seismic_questions(axes: int, inputs: tuple[str, ...]) -> tuple[Question, ..
             at_most_samples(valid, 1),
         ),
         Question(
+            "network",
+            "Network: published (14.5 million parameters, wants a GPU) or light (0.9 million, 1/92 of the work).",
+            network,
+            fitting_network,
+        ),
+        Question(
             "lr",
             "Learning rate: how far one step moves the weights. Lower it when the loss jumps, raise it when it crawls.",
             rate,
-            always("0.5e-4"),
+            lambda answers: LEARNING_RATES[answers["network"]],
         ),
         Question("threads", "Processes that read samples beside the training; 0 for none.", whole_number(0), processes),
         Question(
@@ -335,7 +359,7 @@ _MICROSCOPY = (
 )
 
 _INFER = "image in, the chosen attributes (RGT, DHR, faults) out"
-_REFINE = "image and first attributes in, better attributes out"
+_REFINE = "all attributes in, better ones out"
 
 TASKS = (
     Task("microscopy", "objects in 2D images, from a configuration file", ("train",), _MICROSCOPY),
