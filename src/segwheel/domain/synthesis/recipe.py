@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, fields
 
 from segwheel.errors import InputError
@@ -65,13 +66,47 @@ class SeismicRecipe:
     amplitude_decay: Range = (0.0, 0.0)  # natural logarithm of the amplitude at the top over that at the bottom
 
     def __post_init__(self) -> None:
-        """Raise InputError for a range that runs backwards."""
+        """Raise InputError for a range that runs backwards or leaves what makes sense."""
         for field in fields(self):
             value = getattr(self, field.name)
-            if isinstance(value, tuple) and field.name != "wavelets" and value[0] > value[1]:
+            if field.name == "wavelets":
+                continue
+            bounds = value if isinstance(value, tuple) else (value, value)
+            if bounds[0] > bounds[1]:
                 raise InputError(
-                    f"{field.name}: expected a lower, then an upper bound, found {value[0]} and {value[1]}"
+                    f"{field.name}: expected a lower, then an upper bound, found {bounds[0]} and {bounds[1]}"
                 )
+            lowest, highest = _sensible(field.name)
+            if not lowest <= bounds[0] <= bounds[1] <= highest:
+                found = " to ".join(f"{one:g}" for one in dict.fromkeys(bounds))
+                raise InputError(f"{field.name}: expected from {lowest:g} to {highest:g}, found {found}")
+
+
+def _sensible(name: str) -> Range:
+    """The least and the greatest value that an ingredient may have."""
+    if name.endswith("_share") or name in ("unconformity_depth", "unconformity_relief"):
+        return 0.0, 1.0
+    return SENSIBLE.get(name, (0.0, math.inf))
+
+
+SENSIBLE: dict[str, Range] = {
+    "layer_thickness": (1.0, math.inf),
+    "fold_smoothing": (0.1, math.inf),
+    "bump_width": (0.1, math.inf),
+    "faults": (0, 255),  # they are numbered in a byte
+    "unconformities": (0, 255),
+    "bumps": (0, 255),
+    "slope": (-math.inf, math.inf),
+    "dip": (1.0, 179.0),  # a level fault shifts nothing apart
+    "strike": (0.0, 180.0),
+    "rake": (0.0, 180.0),
+    "fault_thickness": (0.1, math.inf),
+    "listric_radius": (1.0, math.inf),
+    "frequency": (0.001, 0.5),  # up to Nyquist's
+    "dhr_frequency_ratio": (0.1, math.inf),
+    "amplitude_decay": (-math.inf, math.inf),
+    "slip_offset": (-math.inf, math.inf),
+}
 
 
 RECIPES = {
