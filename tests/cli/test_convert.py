@@ -64,8 +64,13 @@ def test_raw_and_numpy_cubes_take_the_dimensions_of_the_survey(workplace: Path) 
     assert isinstance(error, FormatError)
     assert "expected 20 x 3 x 4 float32 samples = 960 bytes, found 720 bytes" in str(error)
     _, error = run("export", "result.rgt", "never.vti")
+    assert isinstance(error, FormatError)
+    assert "give its dimensions with --n1 --n2 --n3" in str(error)
+    _, error = run("export", "survey.sgy", "never.vti")
     assert isinstance(error, InputError)
-    assert "a raw cube has no dimensions of its own" in str(error)
+    assert "`segwheel convert survey.sgy survey.zarr` makes one" in str(error)
+    assert run("export", "result.rgt", "cube.npy", "--n1", "20", "--n2", "3", "--n3", "4")[1] is None
+    np.testing.assert_array_equal(np.load("cube.npy"), CUBE)
     assert not list(workplace.glob("never*"))
 
 

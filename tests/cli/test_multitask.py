@@ -110,6 +110,32 @@ def test_a_volume_larger_than_a_tile_is_predicted_whole_and_refined(folders: dic
     assert dhr.std() == pytest.approx(seismic.std(), rel=0.5)
 
 
+def test_dead_traces_stay_dead_when_attributes_are_refined(folders: dict[str, Any], tmp_path: Path) -> None:
+    seismic = raw_cube.read(folders["dir_data_train"] / "0.bin", SHAPE)
+    seismic[:, 3:5] = 0
+    raw_cube.write(tmp_path / "image", seismic)
+    first, second = tmp_path / "iter0", tmp_path / "iter1"
+    mti, mtr = saved(tmp_path / "mti.pth"), saved(tmp_path / "mtr.pth", refine=True)
+    act(MultitaskOptions(input=tmp_path / "image", model=mti, output=first, **SIDES), 3, refine=False)
+    act(MultitaskOptions(input=first, model=mtr, output=second, **SIDES), 3, refine=True)
+    for name in ATTRIBUTES:
+        found = raw_cube.read(tmp_path / f"iter1.{name}", SHAPE)
+        assert not found[:, 3:5].any()
+        assert found[:, 5:].any()
+
+
+def test_files_that_know_their_shape_need_none_and_say_what_is_odd(
+    folders: dict[str, Any], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    seismic = raw_cube.read(folders["dir_data_train"] / "0.bin", SHAPE)
+    seismic[0, 0, :3] = np.nan
+    np.save(tmp_path / "image.npy", seismic)
+    model = saved(tmp_path / "mti.pth")
+    act(MultitaskOptions(input=tmp_path / "image.npy", model=model, output=tmp_path / "r"), 3, refine=False)
+    assert raw_cube.read(tmp_path / "r.rgt", SHAPE).any()
+    assert "image.npy: 3 NaN or infinite samples, which count as dead" in caplog.text
+
+
 def test_sections_run_by_the_same_code(tmp_path: Path) -> None:
     folders = cubes(tmp_path / "sections", (16, 24))
     sides = {"n1": 16, "n2": 24}

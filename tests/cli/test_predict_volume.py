@@ -100,6 +100,15 @@ def test_numpy_and_raw_cubes_and_volumes_give_the_same(workplace: Path) -> None:
     assert Path("wanted_image_zarr/rgt.sgy").read_bytes() == Path("wanted/rgt.sgy").read_bytes()
 
 
+def test_bad_samples_are_said(workplace: Path) -> None:
+    cube = np.load("survey.npy")
+    cube[3, 4, 5:7] = np.nan
+    np.save("bad.npy", cube)
+    result = CliRunner().invoke(app, ["predict-volume", "bad.npy", "out", "--model", "model.pth"])
+    assert result.exception is None
+    assert "note: bad.npy: 2 NaN or infinite samples, which count as dead" in result.stderr
+
+
 def test_the_threshold_says_what_a_fault_is(workplace: Path) -> None:
     assert (
         run("survey.npy", "out", "--model", "model.pth", "--threshold", "1")[0].splitlines()[1].startswith("0 faults")

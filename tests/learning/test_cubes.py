@@ -81,9 +81,44 @@ def test_bad_samples_are_dead_and_unlabelled(folder: Path) -> None:
     assert float(item["image"][0][live].std()) == pytest.approx(1, abs=1e-3)
 
 
+def test_traces_of_zeros_are_dead_and_255_is_unlabelled(folder: Path) -> None:
+    image, fsem = (raw_cube.read(folder / name, SHAPE) for name in ("data/0.bin", "target/0_fsem.bin"))
+    image[:, 2], image[4] = 0, 0  # a plane of silent traces, and a silent time of living ones
+    fsem[:, :, :5] = 255
+    raw_cube.write(folder / "data/0.bin", image)
+    raw_cube.write(folder / "target/0_fsem.bin", fsem)
+    item = CubeDataset(open_cubes(folder, SHAPE, kind()), SHAPE, None, 0)[(0, 0)]
+    unlabelled = item["fsem"] == 255
+    assert unlabelled[:, 2].all()
+    assert unlabelled[:, :, :5].all()
+    assert not unlabelled[:, 3:, 5:].any()
+    assert item["rgt"][:, 2].isnan().all()
+    assert not item["rgt"][4, 3:].isnan().any()
+
+
+def test_other_labels_are_refused(folder: Path) -> None:
+    fsem = raw_cube.read(folder / "target/0_fsem.bin", SHAPE)
+    fsem[0, 0, 0] = 2
+    raw_cube.write(folder / "target/0_fsem.bin", fsem)
+    with pytest.raises(
+        FormatError, match=r"0_fsem\.bin: expected labels 0, 1 and 255 \(unlabelled\), found the value 2"
+    ):
+        open_cubes(folder, SHAPE, kind()).read(0)
+
+
+def test_where_little_is_labelled_every_cut_holds_some(folder: Path) -> None:
+    network = kind(tasks=("fault",))
+    for name in ("fsem", "fdip", "fstrike"):
+        values = raw_cube.read(folder / f"target/0_{name}.bin", SHAPE)
+        values[:, 1:] = 255 if name == "fsem" else np.nan
+        raw_cube.write(folder / f"target/0_{name}.bin", values)
+    cubes = CubeDataset(open_cubes(folder, SHAPE, network), (8, 8, 8), volume_train_params().augmentation, 0)
+    assert all((cubes[(epoch, 0)]["fsem"] != 255).any() for epoch in range(12))
+
+
 def test_a_cube_without_numbers_is_told(folder: Path) -> None:
     raw_cube.write(folder / "data/1.bin", np.full(SHAPE, np.nan, np.float32))
-    with pytest.raises(FormatError, match=r"1\.bin: expected numbers"):
+    with pytest.raises(FormatError, match=r"1\.bin: expected at least one live sample"):
         open_cubes(folder, SHAPE, kind()).read(1)
 
 

@@ -23,6 +23,7 @@ XlineByte = Annotated[int | None, typer.Option(help="Byte of the crossline numbe
 SampleFormat = Annotated[
     int | None, typer.Option(help="Sample format code, where the file gives a wrong one (1 IBM, 5 IEEE, ...).")
 ]
+Length = Annotated[int | None, typer.Option(min=1, help="Of raw cubes (.bin): samples along this axis, depth first.")]
 
 
 def convert(
@@ -54,6 +55,9 @@ def export(
         Path, typer.Argument(metavar="OUTPUT", help="Its suffix says what it will be: .sgy, .vti, .npy, .bin, .txt.")
     ],
     like: Annotated[Path | None, typer.Option(help="SEG-Y file whose headers and dimensions the volume has.")] = None,
+    n1: Length = None,
+    n2: Length = None,
+    n3: Length = None,
     threshold: Annotated[float, typer.Option(help=".txt: from which probability on a voxel is a fault.")] = 0.5,
     every: Annotated[int, typer.Option(min=1, help=".txt: lines from one section with fault sticks to the next.")] = 5,
     iline_byte: IlineByte = None,
@@ -66,7 +70,7 @@ def export(
 
     reading = read_as(iline_byte, xline_byte, line, "ms", sample_format)
     suffix = _known_suffix(output)
-    opened, note = _open(volume, like, reading), ""
+    opened, note = _open(volume, like, reading, shape_of(n1, n2, n3)), ""
     with bar() as lines:
         progress = shown(lines, f"writing {output.name}")
         if suffix in SEGY:
@@ -95,18 +99,26 @@ def _known_suffix(output: Path) -> str:
     return suffix
 
 
-def _open(path: Path, like: Path | None, reading: Reading) -> Readable:
-    """A volume by its name. Raw cubes say nothing about their dimensions: they are those of `like`."""
+def _open(path: Path, like: Path | None, reading: Reading, shape: tuple[int, ...] | None) -> Readable:
+    """A volume by its name. Raw cubes say nothing about their dimensions: they are those of `like`, or `shape`, or all
+    edges of a cube are equal."""
+    from segwheel.errors import InputError
     from segwheel.formats import volume
     from segwheel.formats.numpy_file import NumpyFile
-    from segwheel.formats.raw_cube import RawCube
+    from segwheel.formats.raw_cube import RawCube, infer_shape
     from segwheel.formats.segy_scan import scan
 
+    if path.suffix.lower() in SEGY:
+        raise InputError(
+            f"{path}: expected a volume, found SEG-Y: `segwheel convert {path} {path.stem}.zarr` makes one"
+        )
     if path.is_dir() or path.suffix == ".zarr":
         return volume.open(path)
     if path.suffix == ".npy":
         return NumpyFile(path, scan(like, reading).geometry if like else None)
-    survey = scan(_required(like, path, "a raw cube has no dimensions of its own"), reading)
+    if like is None:
+        return RawCube(path, shape or infer_shape(path, 3))
+    survey = scan(like, reading)
     return RawCube(path, survey.shape, survey.geometry)
 
 
@@ -134,3 +146,13 @@ def read_as(
         raise InputError(f"--sample-format: expected one of {', '.join(map(str, FORMATS))}, found {sample_format}")
     lines = None if iline_byte is None or xline_byte is None else (iline_byte, xline_byte)
     return Reading(lines, line, unit, sample_format)
+
+
+def shape_of(*lengths: int | None) -> tuple[int, ...] | None:
+    """The dimensions that were given, None for none. Raises InputError for some of them."""
+    from segwheel.errors import InputError
+
+    given = tuple(n for n in lengths if n is not None)
+    if given != lengths[: len(given)] or len(given) == 1:
+        raise InputError("expected --n1 and --n2, and --n3 of a cube, found only some of them")
+    return given or None

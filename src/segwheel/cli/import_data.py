@@ -7,13 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from segwheel.cli.convert import IlineByte, Line, SampleFormat, Unit, XlineByte, read_as
+from segwheel.cli.convert import IlineByte, Length, Line, SampleFormat, Unit, XlineByte, read_as, shape_of
 from segwheel.cli.intake import print_findings
 
 if TYPE_CHECKING:
     from segwheel.integrations.importing import Plan
-
-Length = Annotated[int | None, typer.Option(min=1, help="Of raw cubes (.bin): samples along this axis, depth first.")]
 
 
 def import_data(
@@ -63,16 +61,6 @@ def import_data(
     typer.echo(f"  git add {' '.join(path.as_posix() for path in paths)} && git commit -m 'Import {name}'")
     typer.echo("  dvc repro")
     typer.echo(f"  segwheel compare {name}")
-
-
-def shape_of(*lengths: int | None) -> tuple[int, ...] | None:
-    """The dimensions that were given, None for none. Raises InputError for some of them."""
-    from segwheel.errors import InputError
-
-    given = tuple(n for n in lengths if n is not None)
-    if given != lengths[: len(given)] or len(given) == 1:
-        raise InputError("expected --n1 and --n2, and --n3 of a cube, found only some of them")
-    return given or None
 
 
 def _summary(plan: Plan) -> str:

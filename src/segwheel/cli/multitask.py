@@ -66,6 +66,7 @@ def train(options: MultitaskOptions, ndim: int, *, refine: bool) -> None:
     from segwheel.learning.multitask_training import ALONE, train_multitask
 
     options = settled(options)
+    typer.echo(f"network: {options.network}, learning rate: {options.lr:g}")
     kind = network_kind(options, ndim, refine=refine)
     data = training_set(options, kind)
     params = train_params(options, data.shape)
@@ -77,10 +78,11 @@ def train(options: MultitaskOptions, ndim: int, *, refine: bool) -> None:
 
 
 def apply(options: MultitaskOptions, source: Path, ndim: int, *, refine: bool) -> None:
-    """Apply a model to a raw cube, or to the attributes SOURCE.rgt and so on, and write OUTPUT.rgt, OUTPUT.dhr ..."""
+    """Apply a model to an image, or to the attributes SOURCE.rgt and so on; writes OUTPUT.rgt, OUTPUT.dhr ..."""
     import typer
 
     from segwheel.cli.progress import bar, shown_by_name
+    from segwheel.domain.volume_files import SEGY
     from segwheel.formats.raw_cube import infer_shape
     from segwheel.learning.multitask_application import apply_to_raw, raw_inputs
     from segwheel.learning.multitask_checkpoint import load_multitask
@@ -89,7 +91,9 @@ def apply(options: MultitaskOptions, source: Path, ndim: int, *, refine: bool) -
     model = load_multitask(checkpoint, refine=refine, ndim=ndim)
     names = chosen_attributes(options, model, checkpoint)
     first = next(iter(raw_inputs(model, source).values()))
-    shape = sides(options, "n", ndim) or infer_shape(first, ndim)
+    shape = sides(options, "n", ndim)
+    if not shape and first.suffix.lower() not in (*SEGY, ".npy", ".zarr"):  # these know theirs
+        shape = infer_shape(first, ndim)
     with bar() as shown:
         done = apply_to_raw(model, source, output, shape, names, tiling(options, model), shown_by_name(shown))
     typer.echo(", ".join(map(str, done)))
@@ -137,8 +141,12 @@ def tiling(options: MultitaskOptions, model: MultitaskModel) -> VolumeTiling:
 
 
 def settled(options: MultitaskOptions) -> MultitaskOptions:
-    """The options with what follows from the choice of the network filled in. Raises InputError for a wrong word."""
-    _one_of("network", options.network, ("published", "light"))
+    """The options with what follows from the machine and the network filled in. Raises InputError for a wrong word."""
+    from segwheel.learning.networks import best_device
+
+    if options.network is None:
+        options = replace(options, network="light" if best_device().type == "cpu" else "published")
+    _one_of("network", str(options.network), ("published", "light"))
     defaults = LIGHT if options.network == "light" else PUBLISHED
     options = replace(options, **{name: value for name, value in defaults.items() if getattr(options, name) is None})
     _one_of("losses", str(options.losses), tuple(LOSSES))

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from segwheel.cli.convert import IlineByte, Line, SampleFormat, Unit, XlineByte, read_as
-from segwheel.cli.import_data import Length, shape_of
+from segwheel.cli.convert import IlineByte, Length, Line, SampleFormat, Unit, XlineByte, read_as, shape_of
 from segwheel.cli.progress import bar, shown, shown_by_name
 
 if TYPE_CHECKING:
@@ -60,7 +59,7 @@ def predict_volume(
     loaded = load_multitask(find_model(model), refine=False)
     params = DEFAULTS.model_copy(update={"overlap": overlap, "batch_size": batch_size})
     with bar() as lines:
-        image = _image(source, output, RawReading(reading, shape_of(n1, n2, n3)), lines)
+        image = image_volume(source, output, RawReading(reading, shape_of(n1, n2, n3)), lines)
         paths = predict_image(loaded, image, output, params, shown_by_name(lines))
         _write_segy(paths, source, like, reading, lines)
     typer.echo(f"{output}: {', '.join(path.name for path in paths.values())}")
@@ -72,14 +71,17 @@ def predict_volume(
         typer.echo(f"{len(rows)} faults of probability {least:g} and more")
 
 
-def _image(source: Path, output: Path, reading: RawReading, lines: Bar) -> Volume:
+def image_volume(source: Path, output: Path, reading: RawReading, lines: Bar) -> Volume:
     """The input as a volume, converted to `output` if it isn't one."""
     from segwheel.domain.volume_conversion import convert_image
     from segwheel.formats import volume
 
     if source.suffix.lower() == ".zarr":
         return volume.open(source)
-    return convert_image(source, output / "image.zarr", reading, shown(lines, f"converting {source.name}")).volume
+    made = convert_image(source, output / "image.zarr", reading, shown(lines, f"converting {source.name}"))
+    for text in made.oddities(source):
+        typer.echo(f"note: {text}", err=True)
+    return made.volume
 
 
 def _write_segy(paths: dict[str, Path], source: Path, like: Path | None, reading: Reading, lines: Bar) -> None:

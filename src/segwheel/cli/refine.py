@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from segwheel.cli.import_data import Length, shape_of
+from segwheel.cli.convert import Length, shape_of
+from segwheel.cli.predict_volume import image_volume
 from segwheel.cli.progress import bar, shown_by_name
-
-if TYPE_CHECKING:
-    from segwheel.formats.volume import Volume
 
 RAW = ".bin"
 
@@ -31,6 +29,7 @@ def refine(
 
     Writes iter0/<attribute>.zarr (as predicted), iter1 and so on; of a raw cube also iter0.<attribute> and so on.
     """
+    from segwheel.domain.volume_files import RawReading
     from segwheel.formats import raw_cube
     from segwheel.learning import volume_prediction
     from segwheel.learning.multitask_application import refine_repeatedly
@@ -40,21 +39,10 @@ def refine(
     second = load_multitask(find_model(refinement), refine=True, ndim=first.ndim)
     params = volume_prediction.DEFAULTS.model_copy(update={"overlap": overlap})
     tilings = (volume_prediction.tiling(first.tile, params), volume_prediction.tiling(second.tile, params))
-    image = _image(source, output, shape_of(n1, n2, n3))
     with bar() as lines:
+        image = image_volume(source, output, RawReading(shape=shape_of(n1, n2, n3)), lines)
         steps = refine_repeatedly((first, second), image, output, tilings, iterations, shown_by_name(lines))
         for i, found in steps:
             if source.suffix.lower() == RAW:
                 raw_cube.write_each(output / f"iter{i}", found)
             typer.echo(f"{output}: iter{i}: {', '.join(found)}")
-
-
-def _image(source: Path, output: Path, shape: tuple[int, ...] | None) -> Volume:
-    """The input as a volume, converted to `output` if it isn't one."""
-    from segwheel.domain.volume_conversion import convert_image
-    from segwheel.domain.volume_files import RawReading
-    from segwheel.formats import volume
-
-    if source.suffix.lower() == ".zarr":
-        return volume.open(source)
-    return convert_image(source, output / "image.zarr", RawReading(shape=shape)).volume

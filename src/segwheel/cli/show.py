@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from segwheel.cli.convert import IlineByte, Line, SampleFormat, Unit, XlineByte, read_as
-from segwheel.cli.import_data import Length, shape_of
+from segwheel.cli.convert import IlineByte, Length, Line, SampleFormat, Unit, XlineByte, read_as, shape_of
 from segwheel.cli.progress import bar, shown
 
 if TYPE_CHECKING:

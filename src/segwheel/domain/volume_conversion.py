@@ -32,6 +32,11 @@ class Converted:
     bad_samples: int = 0
     note: str = ""
 
+    def oddities(self, source: Path) -> list[str]:
+        """A line for each thing that a person should know about the raw file `source`."""
+        said = [f"{self.bad_samples} NaN or infinite samples, which count as dead"] if self.bad_samples else []
+        return [f"{source}: {text}" for text in (*said, *filter(None, [self.note]))]
+
 
 def convert_image(source: Path, target: Path, reading: RawReading, progress: Progress = no_progress) -> Converted:
     """Convert a raw file into a float32 volume; bad samples and traces of zeros throughout are dead in it.
@@ -87,7 +92,7 @@ def _copy(raw: Raw, target: Path, *, label: bool, silent_is_dead: bool, progress
             values, live = raw.read(region), raw.live(region)
             bad += int(np.count_nonzero(~live))
             if label:
-                values = _labels(raw.path, values, live)
+                values = checked_labels(raw.path, values, live)
                 live = live & (values != volume.FILL[values.dtype])
             elif silent_is_dead:
                 live = live & _sounding(raw, region, values)
@@ -98,7 +103,8 @@ def _copy(raw: Raw, target: Path, *, label: bool, silent_is_dead: bool, progress
     return bad, living
 
 
-def _labels(path: Path, values: npt.NDArray[Any], live: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint8]:
+def checked_labels(path: Path, values: npt.NDArray[Any], live: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint8]:
+    """Values of a mask as labels, 255 where not `live`. Raises FormatError for values other than 0, 1 and 255."""
     strange = values[live & ~np.isin(values, _VALUES)]
     if strange.size:
         raise FormatError(path, expected="labels 0, 1 and 255 (unlabelled)", found=f"the value {strange[0]:g}")

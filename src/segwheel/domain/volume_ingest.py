@@ -22,7 +22,6 @@ from segwheel.domain.volume_quality import (
     check_angle,
     measure_image,
     measure_label,
-    oddities,
     without_faults,
 )
 from segwheel.domain.volume_slices import LabelledSlice, disagreements, find_slice, write_labels
@@ -157,7 +156,7 @@ def _converted(entry: Entry, raw: Path, made: Path, progress: Progress) -> _Samp
             check_angle(path, label.volume)
         labels[name] = label.volume
     columns: dict[str, object] = {"bad_samples": image.bad_samples, "image_md5": image.md5}
-    findings = oddities(entry.basename, source, image.bad_samples, image.note)
+    findings = [Finding(entry.basename, "warning", str(source), text) for text in image.oddities(source)]
     return _Sample(entry, home, source, image.volume, labels, columns, findings)
 
 

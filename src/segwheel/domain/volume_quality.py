@@ -60,16 +60,6 @@ def check_angle(source: Path, angle: Volume) -> None:
             raise FormatError(source, expected="angles / 180, from 0 to 1", found=f"the value {beyond[0]:g}")
 
 
-def oddities(basename: str, source: Path, bad_samples: int, note: str) -> list[Finding]:
-    """Warnings about an image that can be used."""
-    said = []
-    if bad_samples:
-        said.append(f"{bad_samples} NaN or infinite samples, which count as dead")
-    if note:
-        said.append(note)
-    return [Finding(basename, "warning", str(source), f"{source}: {text}") for text in said]
-
-
 def without_faults(basename: str, source: Path, columns: Mapping[str, object]) -> list[Finding]:
     """A warning about labels that hold no fault anywhere: perhaps another value was meant."""
     if columns["fsem_coverage"]:

@@ -137,4 +137,9 @@ def _require_size(path: Path, shape: Sequence[int]) -> None:
     size, expected = _size(path), prod(shape) * DTYPE.itemsize
     if size != expected or expected == 0:
         dimensions = " x ".join(map(str, shape))
-        raise FormatError(path, expected=f"{dimensions} float32 samples = {expected} bytes", found=f"{size} bytes")
+        raise FormatError(
+            path,
+            expected=f"{dimensions} float32 samples = {expected} bytes",
+            found=f"{size} bytes",
+            hint="n1, n2 and n3 are the size of the whole file; what is larger than a tile is tiled",
+        )

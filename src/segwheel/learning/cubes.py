@@ -5,8 +5,10 @@ What is drawn depends on (seed, epoch, number) alone, so that an interrupted run
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Protocol
 
@@ -18,6 +20,7 @@ from torch.utils.data import Dataset
 from segwheel.axes import Region
 from segwheel.domain.intensity import Normalization
 from segwheel.domain.rgt import value_range
+from segwheel.domain.volume_conversion import LABEL, checked_labels
 from segwheel.errors import FormatError, MissingError
 from segwheel.formats import raw_cube
 from segwheel.formats.patch_store import PatchStore
@@ -75,13 +78,15 @@ class CubeFolder:
 
     def read(self, number: int) -> tuple[Arrays, Arrays]:
         inputs = {name: self._cube(path) for name, path in self.inputs[number].items()}
-        targets = {name: self._cube(path) for name, path in self.targets[number].items()}
+        targets = {name: self._target(name, path) for name, path in self.targets[number].items()}
         reference = inputs.get("image", inputs.get("dhr"))
         assert reference is not None, "inputs hold an image, or the attributes that are refined"
-        live = np.logical_and.reduce([np.isfinite(values) for values in inputs.values()])
+        live = living(list(inputs.values()))
         if not live.any():
             raise FormatError(
-                next(iter(self.inputs[number].values())), expected="numbers", found="NaN or infinity only"
+                next(iter(self.inputs[number].values())),
+                expected="at least one live sample",
+                found="nothing but zeros, NaN and infinity",
             )
         scale = Normalization.measure([reference[live]])
         return (
@@ -91,7 +96,31 @@ class CubeFolder:
 
     def _cube(self, path: Path) -> npt.NDArray[np.float32]:
         values = np.ascontiguousarray(raw_cube.read(path, self.shape))
-        return np.where(np.isfinite(values), values, np.float32(np.nan))
+        finite = np.isfinite(values)
+        if not finite.all():
+            _report(path, int(np.count_nonzero(~finite)))
+        return np.where(finite, values, np.float32(np.nan))
+
+    def _target(self, name: str, path: Path) -> npt.NDArray[np.float32]:
+        values = self._cube(path)
+        if name != LABEL:
+            return values
+        labels = checked_labels(path, values, np.isfinite(values))
+        return np.where(labels == UNLABELLED, np.float32(np.nan), labels.astype(np.float32))
+
+
+def living(inputs: Sequence[npt.NDArray[np.float32]]) -> npt.NDArray[np.bool_]:
+    """Where arrays (depth, ...) are numbers, in traces that are not zero throughout in all of them."""
+    finite = np.logical_and.reduce([np.isfinite(values) for values in inputs])
+    sounding = np.logical_or.reduce([(np.nan_to_num(values) != 0).any(axis=0) for values in inputs])
+    live: npt.NDArray[np.bool_] = finite & sounding
+    return live
+
+
+@cache
+def _report(path: Path, count: int) -> None:
+    """Once for each file: it is read in every epoch."""
+    logging.getLogger(__name__).warning("%s: %d NaN or infinite samples, which count as dead", path, count)
 
 
 class StoredCubes:
@@ -146,7 +175,7 @@ class CubeDataset(Dataset[Item]):
         rng = np.random.default_rng([self.seed, epoch, number])
         inputs, targets = self.samples.read(number)
         if self.samples.shape != self.shape:
-            region = self._cut(rng)
+            region = self._cut(targets, rng)
             inputs, targets = cut(inputs, region), cut(targets, region)
         if self.augmentation:
             inputs, targets = random_view(inputs, targets, self.augmentation, rng)
@@ -158,11 +187,17 @@ class CubeDataset(Dataset[Item]):
             tensors["fsem"] = torch.from_numpy(mask)
         return {"image": torch.from_numpy(np.stack(list(inputs.values()))), **tensors}
 
-    def _cut(self, rng: np.random.Generator) -> Region:
+    def _cut(self, targets: Arrays, rng: np.random.Generator) -> Region:
         room = [stored - wanted for stored, wanted in zip(self.samples.shape, self.shape, strict=True)]
-        if self.augmentation:
+        if not self.augmentation:
+            return Region.at([free // 2 for free in room], self.shape)
+        known = np.logical_or.reduce([np.isfinite(values) for values in targets.values()])
+        if known.all():
             return Region.at([int(rng.integers(free + 1)) for free in room], self.shape)
-        return Region.at([free // 2 for free in room], self.shape)
+        # Where little is labelled, around something that is.
+        chosen = np.unravel_index(rng.choice(np.flatnonzero(known)), known.shape)
+        start = [int(i) - int(rng.integers(n)) for i, n in zip(chosen, self.shape, strict=True)]
+        return Region.at([min(max(a, 0), free) for a, free in zip(start, room, strict=True)], self.shape)
 
 
 def cut(arrays: Arrays, region: Region) -> Arrays:

@@ -17,6 +17,7 @@ Tensors are (batch, channels, *axes), depth first among the axes.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from math import pi
 
@@ -28,11 +29,28 @@ from segwheel.learning.multitask import ANGLES, TASKS, attributes, check_size
 from segwheel.learning.residual_u import LAYERS
 
 BLOCK = 2  # voxels along each axis that become channels
-WIDTHS = (24, 48, 56, 48)  # channels at 1/2, 1/4, 1/8 and 1/16 of the size
-UNITS_DOWN = (0, 1, 1, 1)  # residual units at each of them
-UNITS_UP = (0, 1, 1)
-MULTIPLE = BLOCK * 2 ** (len(WIDTHS) - 1)  # sizes are padded to a multiple of this
 RARE = -2.0  # logit of the fault probability to begin with
+
+
+@dataclass(frozen=True)
+class Levels:
+    """The U from top to bottom: its levels are at 1/2, 1/4, 1/8 ... of the size."""
+
+    channels: tuple[int, ...]
+    units_down: tuple[int, ...]  # residual units at each level on the way down
+    units_up: tuple[int, ...]  # and on the way up
+
+    @property
+    def multiple(self) -> int:
+        """Sizes are padded to a multiple of this."""
+        return BLOCK << (len(self.channels) - 1)
+
+
+LEVELS = {
+    3: Levels((24, 48, 56, 48), (0, 1, 1, 1), (0, 1, 1)),
+    # Sections are cheap and wide: a deeper bottom sees as much of them as of a cube.
+    2: Levels((24, 48, 64, 64, 64), (0, 1, 1, 2, 4), (0, 1, 1, 1)),
+}
 
 
 def to_channels(x: Tensor) -> Tensor:
@@ -114,13 +132,14 @@ class LightMultitaskNetwork(nn.Module):
         self.tasks = tuple(task for task in TASKS if task in tasks)
         self.inputs = attributes(ndim) if refine else ("image",)
         self.fields = tuple(name for name in self.attributes if name not in ANGLES[ndim])
-        n = [max(4, 4 * round(channels * width / 4)) for channels in WIDTHS]
+        levels = LEVELS[ndim]
+        n = [max(4, 4 * round(channels * width / 4)) for channels in levels.channels]
         self.stem = NormedConv(ndim, len(self.inputs) * BLOCK**ndim + 1, n[0])
-        self.units_down = nn.ModuleList(_units(ndim, a, count) for a, count in zip(n, UNITS_DOWN, strict=True))
+        self.units_down = nn.ModuleList(_units(ndim, a, count) for a, count in zip(n, levels.units_down, strict=True))
         self.down = nn.ModuleList(NormedConv(ndim, a, b, kernel=2, stride=2) for a, b in pairwise(n))
         self.up = nn.ModuleList(LAYERS[ndim].conv(b, a, 1) for a, b in pairwise(n))
         self.join = nn.ModuleList(NormedConv(ndim, a, a) for a in n[:-1])
-        self.units_up = nn.ModuleList(_units(ndim, a, count) for a, count in zip(n[:-1], UNITS_UP, strict=True))
+        self.units_up = nn.ModuleList(_units(ndim, a, count) for a, count in zip(n[:-1], levels.units_up, strict=True))
         self.head = LAYERS[ndim].conv(n[0], len(self.fields) * BLOCK**ndim, 1)
         self.normal = LAYERS[ndim].conv(n[0], ndim, 1) if "fault" in self.tasks else None
         self._begin()
@@ -137,7 +156,7 @@ class LightMultitaskNetwork(nn.Module):
     def forward(self, x: Tensor) -> dict[str, Tensor]:
         check_size(x, len(self.inputs))
         size = x.shape[2:]
-        x = _padded(x)
+        x = _padded(x, LEVELS[self.ndim].multiple)
         ramp = _ramp(x, size[0])
         features = self._features(x, ramp)
         parts = torch.split(from_channels(self.head(features)), 1, dim=1)
@@ -181,9 +200,9 @@ def _units(ndim: int, n: int, count: int) -> nn.Sequential:
     return nn.Sequential(*(ResidualUnit(ndim, n) for _ in range(count)))
 
 
-def _padded(x: Tensor) -> Tensor:
-    """`x` continued with its far border to a multiple of MULTIPLE, twice at least: norms want more than one element."""
-    missing = [max(2 * MULTIPLE, -(-n // MULTIPLE) * MULTIPLE) - n for n in x.shape[2:]]
+def _padded(x: Tensor, multiple: int) -> Tensor:
+    """`x` continued with its far border to a multiple, twice at least: norms want more than one element."""
+    missing = [max(2 * multiple, -(-n // multiple) * multiple) - n for n in x.shape[2:]]
     pads = [pad for m in reversed(missing) for pad in (0, m)]
     return functional.pad(x, pads, mode="replicate") if any(pads) else x
 

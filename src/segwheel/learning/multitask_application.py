@@ -7,13 +7,17 @@ done. A stopped run finds the folder and goes on.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
+
+from segwheel.axes import Region
 from segwheel.domain.intensity import Normalization, measure_volume
 from segwheel.domain.volume_conversion import convert_image
-from segwheel.domain.volume_files import RawReading
+from segwheel.domain.volume_files import Raw, RawReading, open_raw
 from segwheel.errors import CheckpointError, FormatError, SegwheelError
 from segwheel.formats import raw_cube, volume
 from segwheel.formats.files import remove
@@ -63,27 +67,30 @@ def raw_inputs(model: MultitaskModel, source: Path) -> dict[str, Path]:
     return {name: source.with_name(f"{source.name}.{name}") if model.refine else source for name in model.inputs}
 
 
-def taken_over(files: Mapping[str, Path], shape: Sequence[int], folder: Path) -> Volumes:
-    """Raw cubes as volumes in `folder`; traces of an image that are zero throughout are dead.
+def taken_over(files: Mapping[str, Path], shape: Sequence[int] | None, folder: Path) -> Volumes:
+    """Raw files as volumes in `folder`; traces that are zero throughout in all of them are dead.
 
-    Raises MissingError and FormatError before anything is written.
+    `shape` is that of raw cubes, which say nothing about it. Raises MissingError and FormatError before anything is
+    written.
     """
-    cubes = {name: raw_cube.RawCube(path, shape) for name, path in files.items()}
-    made: Volumes = {}
-    for name, cube in cubes.items():
-        target = folder / f"{name}.zarr"
-        if name == raw_cube.IMAGE:
-            made[name] = convert_image(cube.path, target, RawReading(shape=tuple(shape))).volume
-        else:
-            _copy(cube, target)
-            made[name] = volume.open(target)
-    return made
+    reading = RawReading(shape=tuple(shape) if shape else None)
+    if raw_cube.IMAGE in files:
+        source = files[raw_cube.IMAGE]
+        converted = convert_image(source, folder / f"{raw_cube.IMAGE}.zarr", reading)
+        for line in converted.oddities(source):
+            logging.getLogger(__name__).warning(line)
+        return {raw_cube.IMAGE: converted.volume}
+    opened = {name: open_raw(path, reading) for name, path in files.items()}
+    return {name: _copied(raw, list(opened.values()), folder / f"{name}.zarr") for name, raw in opened.items()}
 
 
-def _copy(cube: raw_cube.RawCube, target: Path) -> None:
-    with volume.create(target, cube.shape, geometry=cube.geometry, slab_axis=1) as writer:
+def _copied(raw: Raw, together: Sequence[Raw], target: Path) -> Volume:
+    with volume.create(target, raw.shape, geometry=raw.geometry, slab_axis=1) as writer:
         for region in writer.shards():
-            writer.write(region, cube.read(region), cube.live(region))
+            traces = Region((0, *region.start[1:]), (raw.shape[0], *region.stop[1:]))
+            sounding = np.logical_or.reduce([(one.read(traces) != 0).any(axis=0) for one in together])
+            writer.write(region, raw.read(region), raw.live(region) & sounding)
+    return volume.open(target)
 
 
 @contextmanager
@@ -103,12 +110,12 @@ def apply_to_raw(
     model: MultitaskModel,
     source: Path,
     output: Path,
-    shape: Sequence[int],
+    shape: Sequence[int] | None,
     names: Sequence[str],
     tiling: VolumeTiling,
     progress: Progress,
 ) -> list[Path]:
-    """Predict a raw cube, or refine raw attributes, and write the attributes `names` as raw cubes; gives the paths."""
+    """Predict an image, or refine raw attributes, and write the attributes `names` as raw cubes; gives the paths."""
     with work_beside(output) as folder:
         inputs = taken_over(raw_inputs(model, source), shape, folder / "inputs")
         found = predicted(model, inputs, folder / "found", tiling, progress)
