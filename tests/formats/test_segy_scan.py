@@ -76,6 +76,13 @@ def test_other_bytes_are_found_where_coordinates_confirm_them(make_segy: MakeSeg
     assert survey.geometry.source.header_bytes == line_bytes
 
 
+def test_other_bytes_are_found_where_the_usual_ones_hold_something_else(make_segy: MakeSegy) -> None:
+    running = {193: [*range(1, 13)]}
+    survey = scan(make_segy(LINES, SAMPLES, fields=PLACED | running, line_bytes=(9, 21)))
+    assert survey.shape == (6, 3, 4)
+    assert "a 2D line of 12 traces" in refused(make_segy(LINES, SAMPLES, fields=running, line_bytes=(9, 21)))
+
+
 def test_other_bytes_without_coordinates_must_be_given(make_segy: MakeSegy) -> None:
     path = make_segy(LINES, SAMPLES, line_bytes=(9, 21))
     assert "without inline and crossline numbers in bytes 189 and 193" in refused(path)

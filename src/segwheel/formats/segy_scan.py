@@ -124,11 +124,23 @@ def _survey(layout: Layout, headers: Headers, given: tuple[int, int] | None) -> 
         except GridError as error:
             if (error.duplicate or error.line) and headers.varies(OFFSET):
                 _refuse_prestack(layout, headers, _SURVEY)
+            if not given and (elsewhere := _elsewhere(headers)):
+                return elsewhere
             found = f"{error} by bytes {lines[0]} and {lines[1]}"
             hint = _USE_LINE if error.line else _INCONSISTENT
             raise FormatError(layout.path, expected=_SURVEY, found=found, hint=hint) from error
     if headers.varies(OFFSET):
         _refuse_prestack(layout, headers, _SURVEY)
+    if elsewhere := _elsewhere(headers):
+        return elsewhere
+    _refuse_shots(layout, headers, _SURVEY)
+    found = f"{layout.traces} traces without inline and crossline numbers in bytes {ILINE} and {XLINE}"
+    hint = f"if it is a 2D line, {_USE_LINE}; if not, give --iline-byte and --xline-byte"
+    raise FormatError(layout.path, expected=_SURVEY, found=found, hint=hint)
+
+
+def _elsewhere(headers: Headers) -> tuple[Grid, tuple[int, ...]] | None:
+    """The grid by the first of the unusual header bytes that the coordinates of the traces confirm."""
     for lines in _ELSEWHERE:
         try:
             grid = _grid(headers, lines)
@@ -136,10 +148,7 @@ def _survey(layout: Layout, headers: Headers, given: tuple[int, int] | None) -> 
             continue
         if place(grid, headers.positions(unused=lines)):
             return grid, lines
-    _refuse_shots(layout, headers, _SURVEY)
-    found = f"{layout.traces} traces without inline and crossline numbers in bytes {ILINE} and {XLINE}"
-    hint = f"if it is a 2D line, {_USE_LINE}; if not, give --iline-byte and --xline-byte"
-    raise FormatError(layout.path, expected=_SURVEY, found=found, hint=hint)
+    return None
 
 
 def _line(layout: Layout, headers: Headers, given: tuple[int, int] | None) -> tuple[Grid, tuple[int, ...]]:
