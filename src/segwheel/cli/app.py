@@ -75,7 +75,7 @@ def guarded(call: Callable[[], Any]) -> None:
     except OSError as error:
         if error.errno not in USERS:
             raise
-        _fail(f"{error.filename or 'writing'}: {error.strerror}; nothing half-written was left behind")
+        _fail(f"{error.filename or 'writing'}: {error.strerror}")
     except KeyboardInterrupt:
         sys.stderr.write("interrupted\n")
         raise SystemExit(130) from None

@@ -19,6 +19,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from segwheel.errors import CheckpointError
 from segwheel.formats.files import replacing
+from segwheel.formats.space import writing
 from segwheel.learning.checkpoint import load_weights, read_checkpoint
 from segwheel.learning.curves import save_curves, save_history
 from segwheel.learning.dataset import EpochSampler, Item
@@ -151,8 +152,11 @@ class Checkpoints(Checkpoint):
 
 
 def save(trainer: lightning.Trainer, path: Path) -> None:
-    """Write a checkpoint atomically. All devices take part, the first one writes."""
-    with replacing(path) if trainer.is_global_zero else _nowhere() as beside:
+    """Write a checkpoint atomically. All devices take part, the first one writes.
+
+    Raises SegwheelError when there is no room for it.
+    """
+    with writing(path), replacing(path) if trainer.is_global_zero else _nowhere() as beside:
         trainer.save_checkpoint(beside, weights_only=False)
 
 
