@@ -110,7 +110,7 @@ def closure(module: str) -> set[str]:
     return seen
 
 
-FOUNDATION = {"errors", "axes", "tracking", "params"}  # names and settings; values of settings are params
+FOUNDATION = {"errors", "axes", "tracking", "processes", "params"}  # names and settings; values are in params.yaml
 
 
 @pytest.mark.parametrize("stage", STAGES)

@@ -122,6 +122,33 @@ def test_folds_are_scored_on_full_images_they_never_saw(here: Path) -> None:
     assert held_out.isdisjoint(patches.attrs["samples"])  # type: ignore[arg-type]
 
 
+def test_real_images_go_through_every_program(
+    shared_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    source = shared_data / "microscopy" / "phase_cells"
+    for name in ("phase_02", "phase_03", "phase_05"):
+        for kind, file in (("images", f"{name}.tif"), ("masks", f"{name}_mask.tif")):
+            (tmp_path / "data/working" / kind).mkdir(parents=True, exist_ok=True)
+            (tmp_path / "data/working" / kind / file).symlink_to(source / kind / file)
+    run("validate_dataset", "--input-dir", "data/working", "--output-dir", "data/splits")
+    run("make_splits", "--manifest", "data/splits/all.csv", "--output-dir", "data/splits")
+    write_config(Path("train.yaml"), data__train_manifest="data/splits/train.csv", dataset__patches_per_image=4)
+    run("train_config", "--config", "train.yaml")
+    model = next(Path("runs").glob("train_*")) / "checkpoints" / "final_model.pth"
+    run("predict_full", "--checkpoint", model, "--manifest", "data/splits/test.csv", "--output-dir", "predicted")
+    with Path("predicted/pixel_metrics.csv").open() as file:
+        (row,) = csv.DictReader(file)
+    run(
+        *("quantify_objects", "--pred-mask-dir", "data/working/masks"),
+        *("--gt-manifest", "data/splits/test.csv", "--output-dir", "objects"),
+    )
+    with Path("objects/instance_eval.csv").open() as file:
+        (scores,) = csv.DictReader(file)
+    assert scores["basename"] == row["basename"]
+    assert float(scores["f1"]) > 0.9  # touching objects were cut apart
+
+
 def test_sanity_is_checked(here: Path) -> None:
     try:
         said = run("sanity_check", "--config", "train.yaml")

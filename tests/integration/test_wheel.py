@@ -91,6 +91,17 @@ def test_metrics_and_plots_differ_between_commits(clone: Clone) -> None:
     assert "history" in clone.run("dvc", "plots", "diff", "HEAD~2", "--json")
 
 
+def test_an_experiment_changes_a_parameter_and_is_listed(clone: Clone) -> None:
+    clone.run("dvc", "exp", "run", "--name", "fewer", "--set-param", "microscopy.select.count=1")
+    assert len(clone.table("queue/review_queue.csv")) == 1
+    shown = clone.run("dvc", "exp", "show", "--json")
+    assert '"fewer"' in shown
+    assert "object_f1" in shown
+    clone.run("git", "checkout", "--quiet", ".")
+    clone.run("dvc", "checkout")
+    assert len(clone.table("queue/review_queue.csv")) == 2
+
+
 def test_a_folder_of_corrected_masks_is_taken_in(clone: Clone, tmp_path: Path) -> None:
     name = clone.table("splits/pool.csv")[0]["basename"]
     predicted = read_mask(clone.folder / f"data/microscopy/predictions/{name}_pred_mask.tif")

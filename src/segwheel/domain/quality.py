@@ -13,7 +13,7 @@ from scipy import ndimage
 
 from segwheel.errors import FormatError, PartialError, SegwheelError
 from segwheel.formats.files import content_md5
-from segwheel.formats.tiff import FOREGROUND, UNLABELLED, label_from_file_values, read_image, read_mask_values
+from segwheel.formats.tiff import FOREGROUND, UNLABELLED, label_from_file_values, read_image, read_mask_values, remark
 
 IMAGE_COLUMNS = ("height", "width", "dtype", "min", "max", "p01", "p99", "image_md5")
 MASK_COLUMNS = ("mask_coverage", "object_count", "mask_md5")
@@ -81,8 +81,7 @@ def check_sample(basename: str, image_path: Path, mask_path: Path | None, *, may
             label = label_from_file_values(mask_path, values)
             _check_label(mask_path, label, shape, may_be_empty=may_be_empty)
             columns |= measure_label(label) | {"mask_md5": content_md5(mask_path)}
-            if (values == 1).any():
-                message = f"{mask_path}: values 0 and 1 instead of 0 and 255; read as background and foreground"
+            if message := remark(mask_path, values):
                 findings.append(Finding(basename, "warning", str(mask_path), message))
         except SegwheelError as problem:
             findings.append(error(basename, problem, mask_path))

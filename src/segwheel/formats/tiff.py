@@ -73,6 +73,13 @@ def read_mask_values(path: Path) -> npt.NDArray[Any]:
     return values
 
 
+def remark(path: Path, values: npt.NDArray[Any]) -> str:
+    """What a person should know about the stored values of a mask that can be used; usually nothing."""
+    if (values == 1).any():
+        return f"{path}: values 0 and 1 instead of 0 and 255; read as background and foreground"
+    return ""
+
+
 def label_from_file_values(path: Path, values: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
     """Turn the stored values of a mask file into label values; `path` is for the FormatError about other values."""
     found = np.unique(values)

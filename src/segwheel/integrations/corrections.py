@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,7 +30,7 @@ from segwheel.errors import FormatError, InputError, MissingError
 from segwheel.formats import volume
 from segwheel.formats.files import content_md5
 from segwheel.formats.prediction_files import MASK
-from segwheel.formats.tiff import read_image, read_mask, write_mask
+from segwheel.formats.tiff import label_from_file_values, read_image, read_mask, read_mask_values, remark, write_mask
 from segwheel.integrations.dvc import output_hash, require_complete
 
 Label = npt.NDArray[np.uint8]
@@ -51,7 +52,15 @@ def from_folder(root: Path, flywheel: str, folder: Path) -> Masks:
     unknown = [path.name.removesuffix(ENDING) for path, key in keys.items() if key is None]
     if unknown:
         raise InputError(f"{folder}: flywheel {flywheel} has no image {', '.join(unknown)}; nothing was taken in")
-    return {key: _fitting(path, read_mask(path), images[key[0]], key) for path, key in keys.items() if key}
+    return {key: _fitting(path, _told(path), images[key[0]], key) for path, key in keys.items() if key}
+
+
+def _told(path: Path) -> Label:
+    """A mask, with a word about one that is not as usual."""
+    values = read_mask_values(path)
+    if text := remark(path, values):
+        logging.getLogger(__name__).warning(text)
+    return label_from_file_values(path, values)
 
 
 def simulated(root: Path, flywheel: str, count: int) -> Masks:
