@@ -136,6 +136,8 @@ def environment(folder: Path) -> dict[str, str]:
 def show(table: pd.DataFrame) -> None:
     """Means over images and seeds with their 95 % intervals, and each image's mean over seeds."""
     columns = [name for name in (*SCORES, "instance_f1") if name in table]
+    if table["group"].nunique() == table["basename"].nunique():  # every image is its own group
+        table = table.assign(group="all")
     for (group, iteration, images), part in table.groupby(["group", "iteration", "images"], dropna=False):
         shown = {name: mean_interval(part[name].to_numpy()) for name in columns}
         values = "  ".join(f"{name} {x.mean:.3f} [{x.low:.3f}, {x.high:.3f}]" for name, x in shown.items())

@@ -1,10 +1,11 @@
 """Speed and agreement of tiled prediction on one large image, against the plain loop and MONAI, in one run.
 
-    python benchmarks/prediction.py [--checkpoint model.pth] [--size 2048]
+    python benchmarks/prediction.py [--checkpoint model.pth --image image.tif] [--size 2048]
 
-The plain loop takes one 256-pixel tile at a time, float32, and writes without weights. MONAI (in the dependency
-group `bench`; skipped when it is not installed) gets the same window, overlap, weights, batch and precision. Without a
-checkpoint the network has random weights: the time is the same, the agreement says little.
+The plain loop takes one 256-pixel tile at a time, float32, and averages overlaps without weights. MONAI (in the
+dependency group `bench`; skipped when it is not installed) gets the same window, overlap, weights, batch and precision.
+An image of the kind that the checkpoint learned is repeated, mirrored, to the size; without one it is of generated
+cells. Without a checkpoint the network has random weights: the time is the same, the agreement says little.
 """
 
 from __future__ import annotations
@@ -18,11 +19,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from scipy import ndimage
 
 from segwheel.domain.intensity import Normalization
 from segwheel.domain.synthesis.cells import cell_images
+from segwheel.formats.tiff import read_image
 from segwheel.learning.checkpoint import Model, load_model
 from segwheel.learning.inference import DEFAULTS, Map, blended, tile_grid
 from segwheel.learning.networks import best_device, build_network
@@ -36,11 +39,14 @@ RANDOM = ModelParams(architecture="unet", encoder="resnet18", encoder_weights=No
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--checkpoint", type=Path)
+    parser.add_argument("--image", type=Path)
     parser.add_argument("--size", type=int, default=2048)
     parser.add_argument("--rounds", type=int, default=2)
     arguments = parser.parse_args()
-    pixels = large_image(arguments.size)
     model = load_model(arguments.checkpoint) if arguments.checkpoint else random_model()
+    tile = read_image(arguments.image) if arguments.image else next(iter(cell_images(1, 512, 0))).pixels
+    pixels = large_image(tile, arguments.size)
+    pixels = (model.normalization if arguments.image else Normalization.measure([pixels])).apply(pixels)
     ways: dict[str, Callable[[], Map]] = {
         "plain loop": lambda: plain(model, pixels),
         "segwheel": lambda: segwheel(model, pixels),
@@ -69,11 +75,9 @@ def main() -> None:
     print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GiB")
 
 
-def large_image(size: int) -> Map:
-    """Generated cells, normalised."""
-    tile = next(iter(cell_images(1, 512, 0))).pixels
-    repeated = np.tile(tile, (-(-size // 512), -(-size // 512)))[:size, :size]
-    return Normalization.measure([repeated]).apply(repeated)
+def large_image(tile: npt.NDArray[Any], size: int) -> npt.NDArray[Any]:
+    """The image repeated, mirrored at its borders, to `size` x `size`."""
+    return np.pad(tile, [(0, max(0, size - n)) for n in tile.shape], mode="symmetric")[:size, :size]
 
 
 def random_model() -> Model:
@@ -86,17 +90,18 @@ def segwheel(model: Model, pixels: Map, **changes: Any) -> Map:
 
 
 def plain(model: Model, pixels: Map) -> Map:
-    """One tile at a time, the last one cut to the border; later tiles overwrite."""
+    """One tile at a time, the last ones shifted inwards; overlaps are plain means."""
     step = TILE - round(OVERLAP * TILE)
-    result, channel = np.zeros_like(pixels), model.targets.index("mask")
+    total, count, channel = np.zeros_like(pixels), np.zeros_like(pixels), model.targets.index("mask")
     network = model.network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     with torch.inference_mode():
         for y in range(0, pixels.shape[0] - TILE + step, step):
             for x in range(0, pixels.shape[1] - TILE + step, step):
                 y0, x0 = min(y, pixels.shape[0] - TILE), min(x, pixels.shape[1] - TILE)
                 tile = torch.from_numpy(np.ascontiguousarray(pixels[y0 : y0 + TILE, x0 : x0 + TILE]))[None, None]
-                result[y0 : y0 + TILE, x0 : x0 + TILE] = network(tile).sigmoid()[0, channel].numpy()
-    return result
+                total[y0 : y0 + TILE, x0 : x0 + TILE] += network(tile).sigmoid()[0, channel].numpy()
+                count[y0 : y0 + TILE, x0 : x0 + TILE] += 1
+    return total / count
 
 
 def monai(model: Model, pixels: Map, precision: Precision) -> Map:

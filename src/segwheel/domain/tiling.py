@@ -87,17 +87,20 @@ WINDOWS: dict[str, Callable[[int], npt.NDArray[np.float64]]] = {
 }
 
 
-def axis_tiling(length: int, size: int, overlap: int) -> AxisTiling:
+def axis_tiling(length: int, size: int, overlap: int, multiple: int = 1) -> AxisTiling:
     """Tiles of `size` that cover `length` with at least `overlap` elements in common, spread evenly.
 
-    All tiles have the full size and lie inside the axis: there is no sliver at the far end. An axis shorter
-    than a tile gets one tile that reads the whole axis.
+    All tiles but the last start at multiples of `multiple`, which must divide `size - overlap`. All tiles have the
+    full size and lie inside the axis: there is no sliver at the far end. An axis shorter than a tile gets one tile
+    that reads the whole axis.
     """
     assert 0 <= overlap < size, f"overlap {overlap} does not fit tiles of {size}"
+    assert (size - overlap) % multiple == 0, f"{multiple} does not divide {size} - {overlap}"
     if length <= size:
         return AxisTiling(length, size, (0,))
     count = ceil((length - overlap) / (size - overlap))
-    starts = (round(i * (length - size) / (count - 1)) for i in range(count))
+    last, steps = length - size, (count - 1) * multiple
+    starts = (min(-(-i * last // steps) * multiple, last) for i in range(count))
     return AxisTiling(length, size, tuple(starts))
 
 
@@ -118,9 +121,15 @@ class Grid:
     axes: tuple[AxisTiling, ...]
 
     @classmethod
-    def over(cls, shape: Sequence[int], size: Sequence[int], overlap: Sequence[int]) -> Grid:
-        """Tiles of `size` over an array of `shape`, neighbours sharing at least `overlap` elements per axis."""
-        return cls(tuple(axis_tiling(*axis) for axis in zip(shape, size, overlap, strict=True)))
+    def over(
+        cls, shape: Sequence[int], size: Sequence[int], overlap: Sequence[int], multiple: Sequence[int] | None = None
+    ) -> Grid:
+        """Tiles of `size` over an array of `shape`, neighbours sharing at least `overlap` elements per axis.
+
+        They start at multiples of `multiple`; see `axis_tiling`.
+        """
+        given = zip(shape, size, overlap, multiple or [1] * len(shape), strict=True)
+        return cls(tuple(axis_tiling(*axis) for axis in given))
 
     @property
     def shape(self) -> tuple[int, ...]:
