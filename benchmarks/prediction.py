@@ -107,7 +107,7 @@ def plain(model: Model, pixels: Map) -> Map:
 def monai(model: Model, pixels: Map, precision: Precision) -> Map:
     from monai.inferers import sliding_window_inference
 
-    with torch.inference_mode(), autocast(precision, best_device()):
+    with torch.inference_mode(), autocast(precision, model.network, best_device()):
         logits = sliding_window_inference(
             torch.from_numpy(pixels)[None, None], TILE, DEFAULTS.batch_size, model.network, OVERLAP, mode="gaussian"
         )

@@ -15,6 +15,7 @@ import lightning
 import torch
 from lightning.pytorch.callbacks import Checkpoint, EarlyStopping, EMAWeightAveraging, RichProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
+from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
 from segwheel.errors import CheckpointError
@@ -101,7 +102,8 @@ def fit(
     if resume:
         _check_resumable(segmenter, resume)
     selection = segmenter.objective.selection
-    trainer = _trainer(params, layout, plan, _callbacks(params, layout, plan, selection, on_epoch, progress), progress)
+    callbacks = _callbacks(params, layout, plan, selection, on_epoch, progress)
+    trainer = _trainer(segmenter.network, params, layout, plan, callbacks, progress)
     try:
         trainer.fit(segmenter, datamodule=data, ckpt_path=resume, weights_only=True)
     except SystemExit:  # how Lightning answers Ctrl-C: with code 1, and deaf to the next one
@@ -175,12 +177,17 @@ def _check_resumable(segmenter: Segmenter, path: Path) -> None:
 
 
 def _trainer(
-    params: FitParams, layout: Layout, plan: Plan, callbacks: list[lightning.Callback], progress: bool
+    network: nn.Module,
+    params: FitParams,
+    layout: Layout,
+    plan: Plan,
+    callbacks: list[lightning.Callback],
+    progress: bool,
 ) -> lightning.Trainer:
     logger = TensorBoardLogger(layout.folder, name="", version="tensorboard") if params.tensorboard.enabled else False
     return lightning.Trainer(
         max_epochs=params.training.epochs,
-        precision=resolved(params.training.precision),
+        precision=resolved(params.training.precision, network),
         devices=params.training.devices,
         num_nodes=plan.nodes,
         accelerator="auto",

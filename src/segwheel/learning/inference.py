@@ -112,7 +112,7 @@ def _predict(network: nn.Module, images: Tensor, params: PredictParams) -> Tenso
     """Mean of the sigmoid outputs over the transforms of test-time augmentation."""
     transforms = TRANSFORMS[params.test_time_augmentation]
     total = torch.zeros((), device=images.device)
-    with torch.inference_mode(), autocast(params.precision, images.device):
+    with torch.inference_mode(), autocast(params.precision, network, images.device):
         for there, back in transforms:
             turned = there(images).contiguous(memory_format=torch.channels_last)
             total = total + back(network(turned).float().sigmoid())
