@@ -29,13 +29,14 @@ def train_config(
     from segwheel.params import read_train_config
     from segwheel.processes import leader_folder
 
-    values = read_train_config(config or (resumed_run_folder(resume) / CONFIG if resume else PRODUCTION))
+    earlier = resumed_run_folder(resume) if resume else None
+    values = read_train_config(config or (earlier / CONFIG if earlier else PRODUCTION))
     same = values.data.val_manifest in (None, values.data.train_manifest)
     if same:
         typer.echo("note: validation images are the training images; val_dice is training performance")
         values = values.model_copy(update={"data": values.data.model_copy(update={"val_manifest": None})})
     if resume:
-        typer.echo(f"run folder: {resumed_run_folder(resume)}")
+        typer.echo(f"run folder: {earlier}")
         result = resume_config(values, resume)
     else:
         folder = leader_folder(lambda: new_run_folder(values.output.runs_dir, datetime.now()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -95,7 +96,8 @@ def _copy(raw: Raw, target: Path, *, label: bool, silent_is_dead: bool, progress
                 values = checked_labels(raw.path, values, live)
                 live = live & (values != volume.FILL[values.dtype])
             elif silent_is_dead:
-                live = live & _sounding(raw, region, values)
+                whole = values.shape[0] == raw.shape[0]  # a trace may be longer than a shard
+                live = live & ((values != 0).any(axis=0) if whole else sounding([raw], region))
             living += int(np.count_nonzero(live))
             writer.write(region, values, live)
             done += region.size
@@ -111,10 +113,8 @@ def checked_labels(path: Path, values: npt.NDArray[Any], live: npt.NDArray[np.bo
     return np.where(live, values, 255).astype(np.uint8)
 
 
-def _sounding(raw: Raw, region: Region, values: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
-    """Which traces of a region are not zero throughout, from top to bottom of the whole file."""
-    (top, *start), (bottom, *stop) = region.start, region.stop
-    if (top, bottom) != (0, raw.shape[0]):  # a trace is longer than a shard
-        values = raw.read(Region((0, *start), (raw.shape[0], *stop)))
-    sounding: npt.NDArray[np.bool_] = (values != 0).any(axis=0)
-    return sounding
+def sounding(raws: Sequence[Raw], region: Region) -> npt.NDArray[np.bool_]:
+    """Which traces of a region are not zero throughout, from top to bottom, in all of some files of one shape."""
+    traces = Region((0, *region.start[1:]), (raws[0].shape[0], *region.stop[1:]))
+    found: npt.NDArray[np.bool_] = np.logical_or.reduce([(raw.read(traces) != 0).any(axis=0) for raw in raws])
+    return found

@@ -12,11 +12,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-import numpy as np
-
-from segwheel.axes import Region
 from segwheel.domain.intensity import Normalization, measure_volume
-from segwheel.domain.volume_conversion import convert_image
+from segwheel.domain.volume_conversion import convert_image, sounding
 from segwheel.domain.volume_files import Raw, RawReading, open_raw
 from segwheel.errors import CheckpointError, FormatError, SegwheelError
 from segwheel.formats import raw_cube, volume
@@ -87,9 +84,7 @@ def taken_over(files: Mapping[str, Path], shape: Sequence[int] | None, folder: P
 def _copied(raw: Raw, together: Sequence[Raw], target: Path) -> Volume:
     with volume.create(target, raw.shape, geometry=raw.geometry, slab_axis=1) as writer:
         for region in writer.shards():
-            traces = Region((0, *region.start[1:]), (raw.shape[0], *region.stop[1:]))
-            sounding = np.logical_or.reduce([(one.read(traces) != 0).any(axis=0) for one in together])
-            writer.write(region, raw.read(region), raw.live(region) & sounding)
+            writer.write(region, raw.read(region), raw.live(region) & sounding(together, region))
     return volume.open(target)
 
 
