@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
-from math import ceil
+from math import ceil, prod
 
 from segwheel.axes import Region
 from segwheel.domain.tiling import AxisTiling, Grid, Tile
@@ -75,9 +75,17 @@ def batches(grid: Grid, axis: int, size: int) -> dict[int, list[tuple[Tile, ...]
 
 def sparse_slices(region: Region, count: int) -> tuple[slice, ...]:
     """Slices that pick about `count` elements of a region, evenly spread; at least one of every axis."""
-    step = max(1, ceil((region.size / count) ** (1 / len(region.shape))))
-    starts = (a + min(step // 2, (n - 1) // 2) for a, n in zip(region.start, region.shape, strict=True))
-    return tuple(slice(a, b, step) for a, b in zip(starts, region.stop, strict=True))
+    steps: dict[int, int] = {}
+    wanted = float(count)
+    narrow_first = sorted(range(len(region.shape)), key=lambda axis: region.shape[axis])
+    for i, axis in enumerate(narrow_first):  # what a narrow axis cannot thin out is left to the wider ones
+        left = [region.shape[other] for other in narrow_first[i:]]
+        steps[axis] = min(left[0], max(1, ceil((prod(left) / wanted) ** (1 / len(left)))))
+        wanted /= ceil(left[0] / steps[axis])
+    return tuple(
+        slice(start + (steps[axis] - 1) // 2, stop, steps[axis])
+        for axis, (start, stop) in enumerate(zip(region.start, region.stop, strict=True))
+    )
 
 
 def _reaching(tiling: AxisTiling, start: int, stop: int) -> range:
