@@ -87,21 +87,15 @@ WINDOWS: dict[str, Callable[[int], npt.NDArray[np.float64]]] = {
 }
 
 
-def axis_tiling(length: int, size: int, overlap: int, multiple: int = 1) -> AxisTiling:
-    """Tiles of `size` that cover `length` with at least `overlap` elements in common, spread evenly.
+def axis_tiling(length: int, size: int, overlap: int) -> AxisTiling:
+    """Tiles of `size` that cover `length`, each `size - overlap` after the one before, the last one shifted inwards.
 
-    All tiles but the last start at multiples of `multiple`, which must divide `size - overlap`. All tiles have the
-    full size and lie inside the axis: there is no sliver at the far end. An axis shorter than a tile gets one tile
-    that reads the whole axis.
+    All tiles have the full size and lie inside the axis: there is no sliver at the far end. Neighbours have at least
+    `overlap` elements in common. An axis shorter than a tile gets one tile that reads the whole axis.
     """
     assert 0 <= overlap < size, f"overlap {overlap} does not fit tiles of {size}"
-    assert (size - overlap) % multiple == 0, f"{multiple} does not divide {size} - {overlap}"
-    if length <= size:
-        return AxisTiling(length, size, (0,))
-    count = ceil((length - overlap) / (size - overlap))
-    last, steps = length - size, (count - 1) * multiple
-    starts = (min(-(-i * last // steps) * multiple, last) for i in range(count))
-    return AxisTiling(length, size, tuple(starts))
+    last = max(0, length - size)
+    return AxisTiling(length, size, (*range(0, last, size - overlap), last))
 
 
 def fitted_size(length: int, largest: int, overlap: int, multiple: int) -> int:
@@ -121,15 +115,9 @@ class Grid:
     axes: tuple[AxisTiling, ...]
 
     @classmethod
-    def over(
-        cls, shape: Sequence[int], size: Sequence[int], overlap: Sequence[int], multiple: Sequence[int] | None = None
-    ) -> Grid:
-        """Tiles of `size` over an array of `shape`, neighbours sharing at least `overlap` elements per axis.
-
-        They start at multiples of `multiple`; see `axis_tiling`.
-        """
-        given = zip(shape, size, overlap, multiple or [1] * len(shape), strict=True)
-        return cls(tuple(axis_tiling(*axis) for axis in given))
+    def over(cls, shape: Sequence[int], size: Sequence[int], overlap: Sequence[int]) -> Grid:
+        """Tiles of `size` over an array of `shape`, neighbours sharing at least `overlap` elements per axis."""
+        return cls(tuple(axis_tiling(*axis) for axis in zip(shape, size, overlap, strict=True)))
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
-from math import gcd
 from typing import Any
 
 import numpy as np
@@ -83,14 +82,14 @@ def blended(model: Model, pixels: Map, params: PredictParams) -> dict[str, Map]:
 def tile_grid(shape: Sequence[int], params: PredictParams, merge: int) -> Grid:
     """Tiles over an array of `shape`, each up to `merge` tiles of `params.tile_size` long, multiples of 32.
 
-    Where the overlap allows it they start at such multiples as well: a network that halves an image five times sees
-    it in the same phase in each.
+    Where the overlap is such a multiple too, so are their starts but the last: a network that halves an image five
+    times sees it in the same phase in each.
     """
     size = _multiple(params.tile_size)
     overlap = round(params.overlap * size)
     largest = _multiple(size + (merge - 1) * (size - overlap))
     fitted = [max(size, fitted_size(length, largest, overlap, STRIDE)) for length in shape]
-    return Grid.over(shape, fitted, [overlap] * len(fitted), [gcd(STRIDE, one - overlap) for one in fitted])
+    return Grid.over(shape, fitted, [overlap] * len(fitted))
 
 
 def predicted_tiles(
