@@ -45,19 +45,20 @@ def main() -> None:
     parser.add_argument("name", choices=sorted(MODEL))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
     parser.add_argument("--steps", type=int, default=1500, help="of training, of four patches each")
+    parser.add_argument("--iterations", type=int, choices=(1, 2), default=2)
     parser.add_argument("--patch-size", type=int, default=256)
     parser.add_argument("--patches-per-image", type=int, default=20)
     parser.add_argument("--folder", type=Path)
     arguments = parser.parse_args()
     parent = arguments.folder or Path(tempfile.mkdtemp())
-    tables = [turn_twice(arguments, seed, parent / f"{arguments.name}_{seed}") for seed in arguments.seeds]
+    tables = [turn(arguments, seed, parent / f"{arguments.name}_{seed}") for seed in arguments.seeds]
     table = pd.concat(tables)
     table.to_csv(parent / f"{arguments.name}.csv", index=False)
     show(table)
 
 
-def turn_twice(arguments: argparse.Namespace, seed: int, folder: Path) -> pd.DataFrame:
-    """Two iterations in a fresh clone; returns the scores of each test image after each of them."""
+def turn(arguments: argparse.Namespace, seed: int, folder: Path) -> pd.DataFrame:
+    """The iterations in a fresh clone; returns the scores of each test image after each of them."""
     shutil.rmtree(folder, ignore_errors=True)
     subprocess.run(["git", "clone", "--quiet", str(ROOT), str(folder)], check=True)
     source = DATA / arguments.name
@@ -66,7 +67,7 @@ def turn_twice(arguments: argparse.Namespace, seed: int, folder: Path) -> pd.Dat
     adjust(folder, {"select": {"count": 100}, **MODEL[arguments.name]})  # the whole pool
     adjust(folder, {"patches": patches, "train": {"training": {"seed": seed}}})
     images, tables = 6, []
-    for iteration in (1, 2):
+    for iteration in range(1, arguments.iterations + 1):
         epochs = round(arguments.steps * 4 / images / arguments.patches_per_image)
         adjust(folder, {"train": {"training": {"epochs": epochs}}})
         run(folder, "git", "add", ".")
@@ -76,7 +77,7 @@ def turn_twice(arguments: argparse.Namespace, seed: int, folder: Path) -> pd.Dat
         tables.append(scores(folder, source).assign(seed=seed, iteration=iteration, images=images))
         run(folder, "git", "add", ".")
         run(folder, "git", "commit", "--quiet", "--message", f"Iteration {iteration}")
-        if iteration == 1:
+        if iteration < arguments.iterations:
             run(folder, "segwheel", "correct", "cells", "--simulate", "100", "--commit")
             images += len(pd.read_csv(folder / "data/cells/corrections.csv"))
     run(folder, "segwheel", "compare", "cells")
