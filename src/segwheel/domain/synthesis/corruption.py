@@ -72,7 +72,7 @@ def _corrupted_faults(
     faults = draw_faults(rng, false_recipe, (*shape, 1)[:3])
     open_to_false = _patches(rng, shape, corruption.fault_patch, rng.uniform(*corruption.false_kept))
     where = np.nonzero(open_to_false & (true["fsem"] == 0))
-    places = [axis.astype(np.float32) for axis in (*where, np.zeros_like(where[0]))[:3]]
+    places = np.stack((*where, np.zeros_like(where[0]))[:3]).astype(np.float32)
     zones = trace_back(places, faults, recipe.fault_thickness, recipe.slip_offset)
     true["fsem"][where] = zones.number > 0
     true["fdip"][where] = zones.dip / np.float32(HALF_TURN)
