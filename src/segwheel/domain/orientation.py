@@ -81,7 +81,11 @@ def principal_axes(tensors: FloatArray) -> FloatArray:
     for _ in range(SQUARINGS):
         trace = tensors[diagonal].sum(axis=0)
         tensors = (tensors / np.where(trace > 0, trace, np.float32(1))).astype(np.float32)
-        entries = ((tensors[place[i]] * tensors[place[j]]).sum(axis=0) for i, j in zip(first, second, strict=True))
+        # Row by row, since indexing several rows at a time copies them.
+        entries = (
+            sum(tensors[a] * tensors[b] for a, b in zip(place[i], place[j], strict=True))
+            for i, j in zip(first, second, strict=True)
+        )
         tensors = np.stack(list(entries))
     # All columns now lie along the axis; the longest is the most exact one.
     longest = tensors[diagonal].argmax(axis=0)[None, None]

@@ -25,7 +25,7 @@ from segwheel.learning.tile_scratch import Piece, TileScratch
 FloatArray = npt.NDArray[np.float32]
 
 # Dip and strike are written times the fault probability. Below this probability they are written as 0, which is wrong
-# by less than it, and saves finding a principal axis for nearly every voxel of a volume.
+# by less than it, and saves finding a principal axis where a network is sure that there is no fault.
 FAINT = 1e-3
 OVERLAP_SAMPLES = 500  # voxels of an overlap that the alignment looks at
 
@@ -33,7 +33,8 @@ OVERLAP_SAMPLES = 500  # voxels of an overlap that the alignment looks at
 def blend_fields(pieces: Sequence[Piece], names: Sequence[str], shape: Sequence[int]) -> dict[str, FloatArray]:
     """The attributes `names` (all but RGT, in the order of the pieces' channels) of a region of `shape`.
 
-    fdip and fstrike are angle / 180 times the blended fault probability, as the networks give them.
+    fdip and fstrike are angle / 180 times the blended fault probability, as the networks give them, and 0 where that is
+    below FAINT.
     """
     lines = [name for name in ANGLES[len(shape)] if name in names]
     blended = {name: _mean(pieces, names.index(name), shape) for name in names if name not in lines}
