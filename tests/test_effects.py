@@ -125,6 +125,7 @@ CHANGED: dict[str, Any] = {
     "predict.threshold": 0.52,
     "predict.min_object_area": 400,
     "predict.fill_holes": 400,
+    "predict.connectivity": 4,
     "quantify.objects": "background",
     "quantify.min_object_area": 200,
     "quantify.fill_holes": 100,

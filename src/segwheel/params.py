@@ -23,6 +23,7 @@ from ruamel.yaml.error import YAMLError
 from segwheel.errors import MissingError, ParamsError
 
 Share = Annotated[float, Field(ge=0, le=1)]
+Connectivity = Literal[4, 8]  # neighbours of a pixel
 Precision = Literal["auto", "32", "16-mixed", "bf16-mixed"]
 Target = Literal["mask", "distance", "border"]
 Task = Literal["rgt", "dhr", "fault"]  # of the multi-task networks
@@ -161,6 +162,7 @@ class PredictParams(Section):
     threshold: Share
     min_object_area: NonNegativeInt  # pixels
     fill_holes: NonNegativeInt  # holes up to this area are filled, pixels
+    connectivity: Connectivity
 
 
 class SeparationParams(Section):
@@ -175,7 +177,7 @@ class QuantifyParams(Section):
     objects: Literal["foreground", "background"]  # background: objects are what the mask encloses
     min_object_area: NonNegativeInt  # pixels
     fill_holes: NonNegativeInt  # holes up to this area are filled, pixels
-    connectivity: Literal[4, 8]
+    connectivity: Connectivity
     iou_threshold: Annotated[float, Field(gt=0, le=1)]
     separation: SeparationParams
 

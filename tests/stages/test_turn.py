@@ -58,6 +58,7 @@ PREDICT = PredictParams(
     threshold=0.5,
     min_object_area=5,
     fill_holes=5,
+    connectivity=8,
 )
 QUANTIFY = QuantifyParams.model_validate(
     {

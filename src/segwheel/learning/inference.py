@@ -41,6 +41,7 @@ DEFAULTS = PredictParams(
     threshold=0.5,
     min_object_area=100,
     fill_holes=0,
+    connectivity=8,
 )
 
 

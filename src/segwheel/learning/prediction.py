@@ -38,9 +38,9 @@ def predict_sample(model: Model, sample: Sample, params: PredictParams) -> Predi
 
 
 def clean_mask(mask: npt.NDArray[np.bool_], params: PredictParams) -> npt.NDArray[np.bool_]:
-    """Fill holes of up to `fill_holes` pixels, then drop components (8) below `min_object_area`."""
-    filled = fill_holes(mask, params.fill_holes)
-    return drop_small(components(filled), params.min_object_area) > 0
+    """Fill holes of up to `fill_holes` pixels, then drop components below `min_object_area`."""
+    filled = fill_holes(mask, params.fill_holes, params.connectivity)
+    return drop_small(components(filled, params.connectivity), params.min_object_area) > 0
 
 
 def write_predictions(
