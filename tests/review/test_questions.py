@@ -12,8 +12,8 @@ from segwheel.cli.multitask import settled
 from segwheel.cli.multitask_options import MultitaskOptions
 from segwheel.errors import FormatError, InputError, MissingError
 from segwheel.params import DataPaths
-from segwheel.review import questions
-from segwheel.review.questions import TASKS, Question, Task
+from segwheel.review import answers
+from segwheel.review.questions import TASKS, Question, Task, options
 
 ROOT = Path(segwheel.__file__).parents[2]
 
@@ -62,55 +62,24 @@ def test_scripts_by_dimension_and_step() -> None:
     }
 
 
-@pytest.mark.parametrize(("text", "value"), [("7", "7"), ("1_000", "1000"), ("007", "7")])
-def test_whole_numbers(text: str, value: str) -> None:
-    assert questions.whole_number(1)(text, {}) == value
-
-
-@pytest.mark.parametrize("text", ["0", "-3", "2.5", "1e3", "four", "10001", "_"])
-def test_what_is_no_whole_number_in_range_is_refused(text: str) -> None:
-    with pytest.raises(InputError, match="from 1 to 10000"):
-        questions.whole_number(1, lambda _: 10000)(text, {})
-
-
-@pytest.mark.parametrize("text", ["0", "1", "-1e-4", "nan", "inf", "fast"])
-def test_learning_rate_is_between_0_and_1(text: str) -> None:
-    with pytest.raises(InputError, match="between 0 and 1"):
-        questions.rate(text, {})
-
-
-def test_learning_rate_is_kept_as_written() -> None:
-    assert questions.rate("0.5e-4", {}) == "0.5e-4"
-
-
 def test_the_learning_rate_follows_from_the_network() -> None:
     lr = question("seismic 3D infer", "lr")
     for name in ("published", "light"):
         assert float(lr.default({"network": name})) == settled(MultitaskOptions(network=name)).lr
 
 
-def test_one_task_at_least() -> None:
-    nothing = {"rgt": "False", "dhr": "False"}
-    assert questions.last_of_tasks("y", nothing) == "True"
-    assert questions.last_of_tasks("no", {"rgt": "False", "dhr": "True"}) == "False"
-    with pytest.raises(InputError, match="at least one"):
-        questions.last_of_tasks("n", nothing)
-    with pytest.raises(InputError, match="True or False"):
-        questions.last_of_tasks("perhaps", nothing)
-
-
 def test_nothing_leaves_an_option_out(tmp_path: Path) -> None:
     resume = question("seismic 3D infer", "resume")
-    answers = {"dir_output": str(tmp_path)}
-    assert resume.default(answers) == "none"
-    assert resume.check("None", answers) == ""
+    given = {"dir_output": str(tmp_path)}
+    assert resume.default(given) == "none"
+    assert resume.check("None", given) == ""
     (tmp_path / "last.ckpt").touch()
-    assert resume.default(answers) == str(tmp_path / "last.ckpt")
-    assert resume.check(str(tmp_path / "last.ckpt"), answers) == str(tmp_path / "last.ckpt")
+    assert resume.default(given) == str(tmp_path / "last.ckpt")
+    assert resume.check(str(tmp_path / "last.ckpt"), given) == str(tmp_path / "last.ckpt")
     with pytest.raises(MissingError):
-        resume.check(str(tmp_path / "other.ckpt"), answers)
-    assert questions.options([resume], {"resume": ""}) == []
-    assert questions.options([resume], {"resume": "a b.ckpt"}) == ["--resume", "a b.ckpt"]
+        resume.check(str(tmp_path / "other.ckpt"), given)
+    assert options([resume], {"resume": ""}) == []
+    assert options([resume], {"resume": "a b.ckpt"}) == ["--resume", "a b.ckpt"]
 
 
 def test_a_home_that_is_not_there_is_a_missing_folder() -> None:
@@ -163,7 +132,7 @@ def test_folders_beside_are_proposed(tmp_path: Path) -> None:
 def test_a_configuration_is_checked_down_to_its_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config, manifest = tmp_path / "train.yaml", tmp_path / "train.csv"
     data = DataPaths(train_manifest=manifest, val_manifest=None, data_root=tmp_path)
-    monkeypatch.setattr(questions, "read_train_config", lambda _: SimpleNamespace(data=data))
+    monkeypatch.setattr(answers, "read_train_config", lambda _: SimpleNamespace(data=data))
     check = question("microscopy", "config").check
     with pytest.raises(MissingError, match=r"train.yaml: no such file"):
         check(str(config), {})
@@ -175,14 +144,6 @@ def test_a_configuration_is_checked_down_to_its_images(tmp_path: Path, monkeypat
         check(str(config), {})
     manifest.write_text("basename,image_path,mask_path\na,a.tif,a_mask.tif\n")
     assert check(str(config), {}) == str(config)
-
-
-def test_output_must_not_be_a_file(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    with pytest.raises(InputError, match="found a file"):
-        questions.output_folder(str(tmp_path / "file"), {})
-    assert questions.output_folder(str(tmp_path / "new" / "folder"), {}) == str(tmp_path / "new" / "folder")
-    assert not (tmp_path / "new").exists()
 
 
 @pytest.mark.parametrize("task", [task for task in TASKS if len(task.command) > 1], ids=lambda task: task.command[1])
