@@ -82,7 +82,7 @@ def apply(options: MultitaskOptions, source: Path, ndim: int, *, refine: bool) -
     import typer
 
     from segwheel.cli.progress import bar, shown_by_name
-    from segwheel.domain.volume_files import SEGY
+    from segwheel.domain.volume_files import WITH_SHAPE
     from segwheel.formats.raw_cube import infer_shape
     from segwheel.learning.multitask_application import apply_to_raw, raw_inputs
     from segwheel.learning.multitask_checkpoint import load_multitask
@@ -92,7 +92,7 @@ def apply(options: MultitaskOptions, source: Path, ndim: int, *, refine: bool) -
     names = chosen_attributes(options, model, checkpoint)
     first = next(iter(raw_inputs(model, source).values()))
     shape = sides(options, "n", ndim)
-    if not shape and first.suffix.lower() not in (*SEGY, ".npy", ".zarr"):  # these know theirs
+    if not shape and first.suffix.lower() not in WITH_SHAPE:
         shape = infer_shape(first, ndim)
     with bar() as shown:
         done = apply_to_raw(model, source, output, shape, names, tiling(options, model), shown_by_name(shown))

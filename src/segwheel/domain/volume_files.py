@@ -28,7 +28,8 @@ from segwheel.formats.segy_scan import STANDARD, Reading, scan
 from segwheel.formats.volume import Placed, Readable
 
 SEGY = (".sgy", ".segy")
-SUFFIXES = (*SEGY, ".npy", ".bin", ".zarr")
+WITH_SHAPE = (*SEGY, ".npy", ".zarr")  # files that tell their dimensions
+SUFFIXES = (*WITH_SHAPE, ".bin")
 _KNOWN = ", ".join(SUFFIXES)
 
 
