@@ -78,3 +78,9 @@ def test_an_experiment_is_made_once_and_comes_back_after_deletion(mlflow_root: P
 def test_mlflow_calls_nobody() -> None:
     assert is_telemetry_disabled()
     assert os.environ["MLFLOW_DISABLE_TELEMETRY"] == "true"
+
+
+def test_runs_of_an_experiment_elsewhere_belong_to_the_checkout_that_it_began_in(tmp_path: Path) -> None:
+    elsewhere = tmp_path / ".dvc" / "tmp" / "exps" / "tmp2x4b"
+    assert mlflow_client.database_path("sqlite:///mlflow.db", elsewhere) == tmp_path / "mlflow.db"
+    assert mlflow_client.database_path("sqlite:///mlflow.db", tmp_path / ".dvc") == tmp_path / ".dvc" / "mlflow.db"

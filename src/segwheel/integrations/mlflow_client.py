@@ -26,6 +26,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 DEFAULT_URI = "sqlite:///mlflow.db"
 ARTIFACTS = "mlartifacts"
+TEMPORARY = Path(".dvc/tmp/exps")  # where DVC runs experiments outside of the workspace
 _SQLITE = "sqlite:///"
 
 
@@ -46,7 +47,20 @@ def connect(tracking_uri: str, root: Path) -> MlflowClient:
 
 def database_path(tracking_uri: str, root: Path) -> Path | None:
     """The SQLite file of `tracking_uri`, absolute; None when the store is something else."""
-    return root.resolve() / tracking_uri.removeprefix(_SQLITE) if tracking_uri.startswith(_SQLITE) else None
+    return home(root) / tracking_uri.removeprefix(_SQLITE) if tracking_uri.startswith(_SQLITE) else None
+
+
+def home(root: Path) -> Path:
+    """The checkout that keeps the runs of `root`, absolute.
+
+    It is `root` itself, but for `dvc exp run --temp` and `--queue`: these work in a folder that DVC removes afterwards,
+    and their runs belong to the checkout that they were started in.
+    """
+    folder = root.resolve()
+    for parent in folder.parents:
+        if folder.is_relative_to(parent / TEMPORARY):
+            return parent
+    return folder
 
 
 def resolved_uri(tracking_uri: str, root: Path) -> str:
@@ -63,7 +77,7 @@ def experiment_id(client: MlflowClient, name: str, root: Path) -> str:
     experiment = client.get_experiment_by_name(name)
     if experiment is None:
         local = str(client.tracking_uri).startswith(_SQLITE)
-        location = (root.resolve() / ARTIFACTS / name).as_uri() if local else None
+        location = (home(root) / ARTIFACTS / name).as_uri() if local else None
         return str(client.create_experiment(name, artifact_location=location))
     if experiment.lifecycle_stage == "deleted":
         client.restore_experiment(experiment.experiment_id)
