@@ -3,15 +3,19 @@ from __future__ import annotations
 from argparse import Namespace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 from typer.testing import CliRunner
 
+from segwheel.axes import Region
 from segwheel.errors import CheckpointError, InputError, MissingError
+from segwheel.formats import volume
 from segwheel.learning.multitask import MultitaskNetwork
 from segwheel.learning.multitask_checkpoint import load_multitask
 from segwheel.learning.reference_weights import import_reference, load_reference
+from segwheel.learning.volume_prediction import predict_image
 
 # What the reference calls its tensors, spelled out from its description and not taken from our network.
 BLOCKS = {
@@ -171,6 +175,23 @@ def test_the_tile_can_be_given(tmp_path: Path) -> None:
     assert load_multitask(tmp_path / "model.pth").tile == (64, 100)
     with pytest.raises(InputError, match="expected 2 lengths"):
         import_reference(source, tmp_path / "model.pth", (64, 64, 64))
+
+
+def test_a_published_image_reaches_the_network_as_it_is(tmp_path: Path) -> None:
+    """Also one whose mean is not zero; one of another scale is brought to the L2 norm of the published images."""
+    ours, tile = network(ndim=3), (24, 24, 24)
+    import_reference(saved(tmp_path / "x.ckpt", ours.state_dict()), tmp_path / "model.pth", tile)
+    image = np.random.default_rng(0).normal(0.2, 1, tile).astype(np.float32)
+    image *= np.float32(1000 / np.linalg.norm(image))
+    with torch.no_grad():
+        wanted = ours.eval()(torch.from_numpy(image)[None, None])
+    for scale in (1, 40):
+        volume.write_array(tmp_path / f"{scale}.zarr", np.float32(scale) * image)
+        source = volume.open(tmp_path / f"{scale}.zarr")
+        found = predict_image(load_multitask(tmp_path / "model.pth"), source, tmp_path / f"found{scale}")
+        for name in ("dhr", "fsem"):
+            values = volume.open(found[name]).read(Region.whole(tile)) / (scale if name == "dhr" else 1)
+            np.testing.assert_allclose(values, wanted[name][0, 0].numpy(), atol=2e-5, rtol=1e-4)
 
 
 def test_nothing_is_written_when_the_import_fails(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ DESCRIPTION = ("model", "targets", "normalization", "pixel_size_um", "prediction
 # What of a checkpoint a published model keeps, as far as it is there: the description of either kind of network.
 LASTING = (
     *("model_state_dict", "epoch", "best_val_dice", "best_val_loss", "history", *DESCRIPTION),
-    *("network", "tile", "image_std"),
+    *("network", "tile", "image_std", "centred"),
 )
 
 

@@ -5,6 +5,8 @@ Beside the weights a checkpoint holds, as plain data,
     network               {design: light or published, refine, ndim, width, tasks}
     tile                  shape of the training samples, depth first; volumes are predicted in tiles of this shape
     image_std             standard deviation that the network expects of an image
+    centred               whether it expects a mean of zero; if not, image_std is the root of the mean square. Older
+                          checkpoints, which do not say so, are of networks that do
     prediction_threshold  fault probability from which on a voxel is a fault
 """
 
@@ -12,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import hypot
 from pathlib import Path
 from typing import Any, Literal
 
@@ -35,6 +38,7 @@ DESIGNS: dict[str, type[LightMultitaskNetwork] | type[MultitaskNetwork]] = {
 }
 WEIGHTS = Path(__file__).parent / "weights"  # that ship with segwheel
 KEYS = ("network", "tile", "image_std", "prediction_threshold")
+CENTRED = "centred"
 
 
 class NetworkKind(Section):
@@ -74,6 +78,7 @@ class MultitaskDescription(Section):
     tile: Shape
     image_std: PositiveFloat
     prediction_threshold: float
+    centred: bool = True
 
 
 @dataclass(frozen=True)
@@ -84,6 +89,7 @@ class MultitaskModel:
     kind: NetworkKind
     tile: tuple[int, ...]
     image_std: float
+    centred: bool
     threshold: float
     version: str  # a short digest of the weights
 
@@ -104,10 +110,12 @@ class MultitaskModel:
         return self.kind.refine
 
 
-def describe(kind: NetworkKind, tile: Sequence[int], image_std: float, threshold: float) -> dict[str, Any]:
+def describe(
+    kind: NetworkKind, tile: Sequence[int], image_std: float, threshold: float, *, centred: bool = True
+) -> dict[str, Any]:
     """The description that goes into a checkpoint."""
     values = (kind.model_dump(mode="json"), list(tile), image_std, threshold)
-    return dict(zip(KEYS, values, strict=True))
+    return dict(zip(KEYS, values, strict=True)) | {CENTRED: centred}
 
 
 def is_multitask(path: Path) -> bool:
@@ -137,6 +145,7 @@ def load_multitask(path: Path, *, refine: bool | None = None, ndim: int | None =
         kind,
         description.tile,
         description.image_std,
+        description.centred,
         description.prediction_threshold,
         weights_version(content["model_state_dict"]),
     )
@@ -149,7 +158,7 @@ def _description(content: Mapping[str, Any], path: Path) -> MultitaskDescription
         hint = "segwheel import-checkpoint takes over those of the reference implementation"
         raise CheckpointError(path, expected=expected, found=f"no {missing[0]}", hint=hint)
     try:
-        return parse(MultitaskDescription, {name: content[name] for name in KEYS}, path)
+        return parse(MultitaskDescription, {name: content[name] for name in (*KEYS, CENTRED) if name in content}, path)
     except ParamsError as error:
         raise CheckpointError(path, expected="a description of a multi-task network", found=error.found) from error
 
@@ -187,7 +196,8 @@ def multitask_predictor(model: MultitaskModel, scale: Normalization) -> Predicto
 
     DHR comes back on the scale of the input. A refinement sees RGT as it was trained to, 0 to 1 in each tile.
     """
-    unit = Normalization(scale.mean, scale.std / model.image_std)
+    shift, spread = (scale.mean, scale.std) if model.centred else (0.0, hypot(scale.mean, scale.std))
+    unit = Normalization(shift, spread / model.image_std)
     normalizations = {"image": unit, "dhr": Normalization(0.0, unit.std)}
     plain = network_predictor(model.network, [normalizations.get(n, Normalization(0.0, 1.0)) for n in model.inputs])
 

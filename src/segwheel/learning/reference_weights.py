@@ -116,5 +116,5 @@ def import_reference(source: Path, output: Path, tile: Sequence[int] | None = No
     if len(shape) != reference.ndim:
         raise InputError(f"--tile: expected {reference.ndim} lengths for {reference.text()}, found {len(shape)}")
     image_std = NORM / prod(shape) ** 0.5
-    write_model(output, network.state_dict(), describe(reference, shape, image_std, THRESHOLD))
+    write_model(output, network.state_dict(), describe(reference, shape, image_std, THRESHOLD, centred=False))
     return reference
