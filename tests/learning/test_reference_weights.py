@@ -165,7 +165,7 @@ def test_the_verb_writes_what_the_network_is_and_its_weights(tmp_path: Path) -> 
     assert "a published 2D network of width 0.25 that takes an image and predicts dhr" in result.output
     model = load_multitask(output, refine=False, ndim=2)
     assert (model.tile, model.attributes) == ((256, 256), ("dhr",))
-    assert model.image_std == pytest.approx(1000 / 256)  # the L2 norm of an image is 1000
+    assert model.image_std == pytest.approx(100 / 256)  # the L2 norm of a section is 100
     assert all(torch.equal(model.network.state_dict()[name], value) for name, value in ours.state_dict().items())
 
 
@@ -177,12 +177,13 @@ def test_the_tile_can_be_given(tmp_path: Path) -> None:
         import_reference(source, tmp_path / "model.pth", (64, 64, 64))
 
 
-def test_a_published_image_reaches_the_network_as_it_is(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("tile", "norm"), [((24, 24, 24), 1000), ((64, 48), 100)])
+def test_a_published_image_reaches_the_network_as_it_is(tmp_path: Path, tile: tuple[int, ...], norm: float) -> None:
     """Also one whose mean is not zero; one of another scale is brought to the L2 norm of the published images."""
-    ours, tile = network(ndim=3), (24, 24, 24)
+    ours = network(ndim=len(tile))
     import_reference(saved(tmp_path / "x.ckpt", ours.state_dict()), tmp_path / "model.pth", tile)
     image = np.random.default_rng(0).normal(0.2, 1, tile).astype(np.float32)
-    image *= np.float32(1000 / np.linalg.norm(image))
+    image *= np.float32(norm / np.linalg.norm(image))
     with torch.no_grad():
         wanted = ours.eval()(torch.from_numpy(image)[None, None])
     for scale in (1, 40):

@@ -89,9 +89,9 @@ class MultitaskModel:
     kind: NetworkKind
     tile: tuple[int, ...]
     image_std: float
-    centred: bool
     threshold: float
     version: str  # a short digest of the weights
+    centred: bool = True  # whether images are brought to a mean of zero; if not, image_std is the root mean square
 
     @property
     def attributes(self) -> tuple[str, ...]:
@@ -145,9 +145,9 @@ def load_multitask(path: Path, *, refine: bool | None = None, ndim: int | None =
         kind,
         description.tile,
         description.image_std,
-        description.centred,
         description.prediction_threshold,
         weights_version(content["model_state_dict"]),
+        description.centred,
     )
 
 

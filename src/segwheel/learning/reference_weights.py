@@ -16,6 +16,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from segwheel.domain.synthesis.seismic import IMAGE_NORM
 from segwheel.errors import CheckpointError, InputError, MissingError
 from segwheel.learning.multitask import TASKS
 from segwheel.learning.multitask_checkpoint import MultitaskNet, NetworkKind, describe, write_model
@@ -26,7 +27,6 @@ LISTED = 4  # names that an error message shows before it only counts
 
 TILES = {2: (256, 256), 3: (128, 128, 128)}  # what the published networks were trained on
 THRESHOLD = 0.5
-NORM = 1000.0  # L2 norm of a whole image in the published normalisation
 
 
 def read_state(path: Path) -> dict[str, Tensor]:
@@ -115,6 +115,6 @@ def import_reference(source: Path, output: Path, tile: Sequence[int] | None = No
     shape = tuple(tile or TILES[reference.ndim])
     if len(shape) != reference.ndim:
         raise InputError(f"--tile: expected {reference.ndim} lengths for {reference.text()}, found {len(shape)}")
-    image_std = NORM / prod(shape) ** 0.5
+    image_std = IMAGE_NORM[reference.ndim] / prod(shape) ** 0.5
     write_model(output, network.state_dict(), describe(reference, shape, image_std, THRESHOLD, centred=False))
     return reference
