@@ -84,3 +84,9 @@ def test_runs_of_an_experiment_elsewhere_belong_to_the_checkout_that_it_began_in
     elsewhere = tmp_path / ".dvc" / "tmp" / "exps" / "tmp2x4b"
     assert mlflow_client.database_path("sqlite:///mlflow.db", elsewhere) == tmp_path / "mlflow.db"
     assert mlflow_client.database_path("sqlite:///mlflow.db", tmp_path / ".dvc") == tmp_path / ".dvc" / "mlflow.db"
+
+
+def test_so_do_their_artifacts(mlflow_root: Path) -> None:
+    client = connect("sqlite:///mlflow.db", mlflow_root / ".dvc" / "tmp" / "exps" / "tmp2x4b")
+    made = client.get_experiment(experiment_id(client, "cells", mlflow_root / ".dvc" / "tmp" / "exps" / "tmp2x4b"))
+    assert made.artifact_location == (mlflow_root / "mlartifacts" / "cells").as_uri()

@@ -9,14 +9,12 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from scipy.stats import t as student
-
+from segwheel.domain.overlap import paired_interval
 from segwheel.domain.scores import IMAGES, KNOWN, VOLUMES
 from segwheel.errors import MissingError
 from segwheel.integrations.metric_keys import metric_name
 from segwheel.integrations.mlflow_client import connect, database_path, service_errors
-from segwheel.integrations.mlflow_tracker import FLYWHEEL, ITERATION
+from segwheel.integrations.mlflow_tracker import ASIDE, FLYWHEEL, ITERATION
 
 COUNTS = ("train_images", "corrections")
 LEVEL = 0.95
@@ -52,8 +50,8 @@ class Difference:
 def iterations(flywheel: str, tracking_uri: str, root: Path) -> list[Iteration]:
     """The latest finished run of each iteration of `flywheel`, in the order of the iterations.
 
-    Runs that failed or were killed and nested runs are left out. Raises MissingError when there is no database or no
-    finished iteration, ServiceError when MLflow cannot be used.
+    Runs that failed or were killed, nested runs and experiments beside the workspace are left out. Raises MissingError
+    when there is no database or no finished iteration, ServiceError when MLflow cannot be used.
     """
     database = database_path(tracking_uri, root)
     if database is not None and not database.exists():
@@ -65,7 +63,7 @@ def iterations(flywheel: str, tracking_uri: str, root: Path) -> list[Iteration]:
     latest: dict[int, Iteration] = {}
     for run in runs:  # latest first
         tags = run.data.tags
-        if tags.get(FLYWHEEL) == flywheel and tags.get(ITERATION, "").isdigit():
+        if tags.get(FLYWHEEL) == flywheel and tags.get(ITERATION, "").isdigit() and ASIDE not in tags:
             number = int(tags[ITERATION])
             latest.setdefault(number, iteration_of(number, run.info.run_id, run.data.metrics))
     if not latest:
@@ -126,13 +124,10 @@ def paired_difference(earlier: Iteration, later: Iteration, score: str) -> Diffe
     common = [key for key in later.images if key[1] == score and key in earlier.images]
     if not common:
         return None
-    change = np.array([later.images[key] - earlier.images[key] for key in common])
-    mean, n = float(change.mean()), len(change)
-    low = high = None
-    if n > 1:
-        half = float(student.ppf((1 + LEVEL) / 2, n - 1) * change.std(ddof=1) / np.sqrt(n))
-        low, high = mean - half, mean + half
-    return Difference(score, earlier.iteration, later.iteration, mean, low, high, n)
+    before, after = ([row.images[key] for key in common] for row in (earlier, later))
+    change = paired_interval(before, after, LEVEL)
+    low, high = (change.low, change.high) if change.n > 1 else (None, None)
+    return Difference(score, earlier.iteration, later.iteration, change.mean, low, high, change.n)
 
 
 def table(rows: Sequence[Iteration]) -> list[dict[str, Any]]:

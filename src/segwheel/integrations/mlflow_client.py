@@ -33,8 +33,8 @@ _SQLITE = "sqlite:///"
 def connect(tracking_uri: str, root: Path) -> MlflowClient:
     """A client of the tracking store at `tracking_uri`.
 
-    A SQLite file is relative to `root` and is made when it is not there yet. Raises ServiceError when the store
-    cannot be used.
+    A SQLite file is relative to the checkout of `root` and is made when it is not there yet. Raises ServiceError when
+    the store cannot be used.
     """
     uri = resolved_uri(tracking_uri, root)
     with service_errors(uri):
@@ -47,10 +47,10 @@ def connect(tracking_uri: str, root: Path) -> MlflowClient:
 
 def database_path(tracking_uri: str, root: Path) -> Path | None:
     """The SQLite file of `tracking_uri`, absolute; None when the store is something else."""
-    return home(root) / tracking_uri.removeprefix(_SQLITE) if tracking_uri.startswith(_SQLITE) else None
+    return checkout_of(root) / tracking_uri.removeprefix(_SQLITE) if tracking_uri.startswith(_SQLITE) else None
 
 
-def home(root: Path) -> Path:
+def checkout_of(root: Path) -> Path:
     """The checkout that keeps the runs of `root`, absolute.
 
     It is `root` itself, but for `dvc exp run --temp` and `--queue`: these work in a folder that DVC removes afterwards,
@@ -72,12 +72,13 @@ def resolved_uri(tracking_uri: str, root: Path) -> str:
 def experiment_id(client: MlflowClient, name: str, root: Path) -> str:
     """Id of the experiment `name`, made when it is not there, deleted or not.
 
-    Where the store is a SQLite file, artifacts go to `mlartifacts/<name>` under `root`; a server keeps its own.
+    Where the store is a SQLite file, artifacts go to `mlartifacts/<name>` in the checkout of `root`; a server keeps its
+    own.
     """
     experiment = client.get_experiment_by_name(name)
     if experiment is None:
         local = str(client.tracking_uri).startswith(_SQLITE)
-        location = (home(root) / ARTIFACTS / name).as_uri() if local else None
+        location = (checkout_of(root) / ARTIFACTS / name).as_uri() if local else None
         return str(client.create_experiment(name, artifact_location=location))
     if experiment.lifecycle_stage == "deleted":
         client.restore_experiment(experiment.experiment_id)

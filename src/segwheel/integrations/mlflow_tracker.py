@@ -21,7 +21,7 @@ from segwheel.errors import FormatError, MissingError
 from segwheel.formats.files import content_md5, write_json
 from segwheel.integrations import dvc
 from segwheel.integrations.metric_keys import metric_key
-from segwheel.integrations.mlflow_client import connect, experiment_id, service_errors
+from segwheel.integrations.mlflow_client import checkout_of, connect, experiment_id, service_errors
 
 # isort: split
 from mlflow import MlflowClient
@@ -31,6 +31,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT, MLFLOW_GIT_COMMIT, 
 
 _T = TypeVar("_T")
 FLYWHEEL, ITERATION = "segwheel.flywheel", "segwheel.iteration"
+ASIDE = "segwheel.aside"  # the folder of an experiment that DVC ran outside of the workspace
 _DIRTY, _STANDS_FOR = "segwheel.git_dirty", "segwheel.stands_for"
 _CHANGED = "segwheel.changed."
 _SECRETS = ("token", "password", "secret", "api_key")
@@ -145,7 +146,7 @@ class MlflowRun:
 def start_run(tracking_uri: str, flywheel: str, iteration: int, record: Path, *, root: Path) -> Iterator[MlflowRun]:
     """Start the run of an iteration (from 1) and write its id to `record`, for the stages that follow.
 
-    `root` is the repository: a SQLite file of `tracking_uri` and the artifacts are relative to it. The run is
+    `root` is the repository: a SQLite file of `tracking_uri` and the artifacts are in its checkout. The run is
     FINISHED when the block ends well, FAILED after an error, KILLED after an interrupt, and stays RUNNING when the
     process is killed. Raises ServiceError when MLflow cannot be used.
     """
@@ -214,6 +215,8 @@ def _create(client: MlflowClient, flywheel: str, iteration: int, root: Path, los
         tags |= {MLFLOW_GIT_COMMIT: state[0], _DIRTY: str(state[1]).lower()}
     if lost is not None:
         tags[_STANDS_FOR] = lost.run_id
+    if checkout_of(root) != root.resolve():
+        tags[ASIDE] = root.resolve().name
     with service_errors():
         experiment = experiment_id(client, flywheel, root)
         return str(client.create_run(experiment, tags=tags, run_name=f"iteration {iteration}").info.run_id)
