@@ -129,10 +129,12 @@ def predict_volume(
 
 def run_key(predictor: Predictor, inputs: Sequence[Volume], tiling: VolumeTiling) -> str:
     """Letters and digits that change with the content of the inputs, the weights and the parameters."""
+    grid = Grid.over(inputs[0].shape, tiling.tile, tiling.overlap)
     made_of = {
         "inputs": [_content(volume.path) for volume in inputs],
         "model": [predictor.version, *predictor.attributes],
         "params": [asdict(tiling), *(asdict(each) for each in predictor.normalizations)],
+        "tiles": [axis.starts for axis in grid.axes],
     }
     return hashlib.sha256(json.dumps(made_of).encode()).hexdigest()[:16]
 
