@@ -84,15 +84,6 @@ def test_the_gauge_holds_in_every_group_and_a_lonely_tile_is_left_alone() -> Non
     assert found.apply(0, values) == pytest.approx(found.apply(1, 2 * values), abs=1e-3)
 
 
-def test_weights_say_which_voxels_count() -> None:
-    rng = np.random.default_rng(6)
-    values = rng.uniform(0, 1, 200).astype(np.float32)
-    trusted = (np.arange(200) < 20).astype(np.float32)
-    other = np.where(trusted > 0, values + 0.25, values - 3).astype(np.float32)
-    found = align_tiles(2, [Overlap(0, 1, values, other, trusted)])
-    assert found.offsets[0] - found.offsets[1] == pytest.approx(0.25, abs=0.01)
-
-
 def test_rescaling_reaches_0_and_1_over_live_voxels() -> None:
     rgt = ramp((10, 3, 3)) * 4 - 7
     live = np.ones(rgt.shape, np.bool_)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from segwheel.axes import Region
@@ -81,6 +81,7 @@ def test_batches_hold_every_tile_once_and_never_two_layers(size: int) -> None:
         assert all(len(group) <= size and {tile.index[1] for tile in group} == {layer} for group in each)
 
 
+@example([1, 28], 1)
 @given(st.lists(st.integers(1, 40), min_size=1, max_size=3), st.integers(1, 200))
 def test_a_sparse_choice_is_about_as_large_as_asked_and_never_empty(shape: list[int], count: int) -> None:
     chosen = np.zeros(shape)[sparse_slices(Region.whole(shape), count)]

@@ -69,6 +69,18 @@ def test_merged_tiles_give_the_same_away_from_the_image_border() -> None:
     assert np.abs(apart - merged).max() < 0.02
 
 
+@given(st.integers(256, 3000), st.sampled_from([64, 128, 256]), st.sampled_from([0.25, 0.5]), st.integers(1, 4))
+def test_tiles_but_the_last_start_where_a_network_halves_them_alike(
+    length: int, side: int, overlap: float, merge: int
+) -> None:
+    params = DEFAULTS.model_copy(update={"tile_size": side, "overlap": overlap})
+    (axis,) = tile_grid([length], params, merge).axes
+    if round(side * overlap) % 32 == 0:
+        assert all(start % 32 == 0 for start in axis.starts[:-1])
+    assert all(axis.stop(i) - start >= round(side * overlap) for i, start in enumerate(axis.starts[1:]))
+    assert axis.stop(len(axis.starts) - 1) == length
+
+
 def test_a_network_whose_output_depends_on_the_tile_is_not_merged() -> None:
     norm = nn.InstanceNorm2d(1)
     assert depends_on_tile(norm)

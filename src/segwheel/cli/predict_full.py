@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from segwheel.cli.intake import failures_told
-from segwheel.cli.quantify import Connectivity
+from segwheel.cli.quantify import CONNECTIVITIES, ConnectivityOption
 
 
 def predict_full(
@@ -22,7 +22,7 @@ def predict_full(
     threshold: Annotated[float, typer.Option(help="Probability from which a pixel is foreground.", min=0, max=1)] = 0.5,
     min_object_area: Annotated[int, typer.Option(help="Smaller components (pixels) are dropped.", min=0)] = 100,
     fill_holes: Annotated[int, typer.Option(help="Holes up to this area (pixels) are filled.", min=0)] = 0,
-    connectivity: Connectivity = "8",
+    connectivity: ConnectivityOption = "8",
     data_root: Annotated[Path, typer.Option(help="Where the manifest's paths start.")] = Path(),
     test_time_augmentation: Annotated[
         Literal["none", "flips", "dihedral"], typer.Option(help="Average over flipped, or flipped and turned, images.")
@@ -43,7 +43,7 @@ def predict_full(
         "threshold": threshold,
         "min_object_area": min_object_area,
         "fill_holes": fill_holes,
-        "connectivity": int(connectivity),
+        "connectivity": CONNECTIVITIES[connectivity],
         "test_time_augmentation": test_time_augmentation,
     }
     progress = track(samples, description="predicting")

@@ -21,7 +21,8 @@ PixelSize = Annotated[
 ]
 MinObjectArea = Annotated[int, typer.Option(help="Smaller objects (pixels) are dropped.", min=0)]
 MaxHoleArea = Annotated[int, typer.Option(help="Holes up to this area (pixels) are filled.", min=0)]
-Connectivity = Annotated[Literal["4", "8"], typer.Option(help="Neighbours of a pixel of an object.")]
+CONNECTIVITIES: dict[str, Literal[4, 8]] = {"4": 4, "8": 8}
+ConnectivityOption = Annotated[Literal["4", "8"], typer.Option(help="Neighbours of a pixel of an object.")]
 Separation = Annotated[
     Literal["none", "distance", "probability", "distance_output"],
     typer.Option(help="What touching objects are separated by; the last two read the maps beside the masks."),
@@ -62,7 +63,7 @@ def quantify_objects(
     seed_smoothing: SeedSmoothing = None,
     seed_depth: SeedDepth = None,
     max_hole_area: MaxHoleArea = 0,
-    connectivity: Connectivity = "8",
+    connectivity: ConnectivityOption = "8",
     background_objects: Background = False,
 ) -> None:
     """Separate, measure and count the objects of predicted masks; with truth, score them."""
@@ -76,7 +77,7 @@ def quantify_objects(
         depth=depth if seed_depth is None else seed_depth,
         min_area=min_object_area,
         max_hole_area=max_hole_area,
-        connectivity=8 if connectivity == "8" else 4,
+        connectivity=CONNECTIVITIES[connectivity],
         background=background_objects,
     )
     with failures_told():
@@ -101,7 +102,7 @@ def extract_metrics(
     seed_smoothing: SeedSmoothing = None,
     seed_depth: SeedDepth = None,
     max_hole_area: MaxHoleArea = 0,
-    connectivity: Connectivity = "8",
+    connectivity: ConnectivityOption = "8",
     background_objects: Background = False,
 ) -> None:
     """Separate, measure and count the objects of masks, without any truth."""

@@ -15,6 +15,8 @@ from scipy import ndimage
 from skimage.morphology import local_maxima, reconstruction
 from skimage.segmentation import relabel_sequential, watershed
 
+from segwheel.params import Connectivity
+
 Mask = npt.NDArray[np.bool_]
 Labels = npt.NDArray[np.int32]
 Surface = npt.NDArray[np.float32]
@@ -51,7 +53,7 @@ class ObjectSettings:
     depth: float = 0.4
     min_area: int = 100  # pixels; smaller objects are dropped
     max_hole_area: int = 0  # pixels; enclosed background up to this area is filled, 0 fills nothing
-    connectivity: Literal[4, 8] = 8
+    connectivity: Connectivity = 8
     background: bool = False  # the objects are what the mask leaves out, as cells between membranes
 
     def __post_init__(self) -> None:

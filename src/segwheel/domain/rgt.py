@@ -32,14 +32,13 @@ SETTLED = 1e-6
 class Overlap:
     """RGT of the same voxels in two tiles, 1D arrays of equal length in the same order.
 
-    A few thousand voxels of an overlap tell as much as all of them. `weights` says how much each counts (None: 1).
+    A few hundred voxels of an overlap tell as much as all of them.
     """
 
     first: int
     second: int
     first_values: FloatArray
     second_values: FloatArray
-    weights: FloatArray | None = None
 
 
 @dataclass(frozen=True)
@@ -107,11 +106,10 @@ def _solved(tiles: int, overlaps: Sequence[Overlap], robust: list[Doubles], grou
         i, j = overlap.first, overlap.second
         u, v = overlap.first_values.astype(np.float64), overlap.second_values.astype(np.float64)
         design = np.stack([u, -v, np.ones_like(u), -np.ones_like(u)])
-        weights = factor if overlap.weights is None else factor * overlap.weights
         unknowns = np.array([i, j, tiles + i, tiles + j])
         rows.append(np.repeat(unknowns, 4))
         columns.append(np.tile(unknowns, 4))
-        values.append(((design * weights) @ design.T).ravel())
+        values.append(((design * factor) @ design.T).ravel())
     total = max((float(value[-1]) for value in values), default=1.0) or 1.0
     rows.append(np.arange(tiles))
     columns.append(np.arange(tiles))

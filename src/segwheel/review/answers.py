@@ -17,6 +17,7 @@ Check = Callable[[str, Answers], str]  # the answer as the command takes it; rai
 Default = Callable[[Answers], str]
 
 LEARNING_RATES = {"published": "0.5e-4", "light": "2e-3"}  # by network, as its programs have it
+TRAIN, VALID = "dir_data_train", "dir_data_valid"  # the options of the folders of samples
 NOTHING = "none"  # the answer that leaves an option out
 TASK_ATTRIBUTES = {"rgt": ("rgt",), "dhr": ("dhr",), "fault": ("fsem", "fdip", "fstrike")}
 
@@ -162,11 +163,11 @@ def length_along(axis: int, axes: int) -> tuple[Check, Default]:
 
     def check(text: str, answers: Answers) -> str:
         value = whole_number(1)(text, answers)
-        cubes.check_sides(Path(answers["dir_data_train"]), [*sides(answers), int(value)], axes)
+        cubes.check_sides(Path(answers[TRAIN]), [*sides(answers), int(value)], axes)
         return value
 
     def default(answers: Answers) -> str:
-        return str(cubes.guess_side(Path(answers["dir_data_train"]), sides(answers), axes) or "")
+        return str(cubes.guess_side(Path(answers[TRAIN]), sides(answers), axes) or "")
 
     return check, default
 

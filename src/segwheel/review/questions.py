@@ -1,4 +1,4 @@
-"""The questions of the guided set-up, as data: what is asked, what it means, what is a valid answer."""
+"""The questions of the guided set-up, as data: what is asked, what it means, and which rule of `answers` it follows."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from segwheel.review.answers import (
     LEARNING_RATES,
     NOTHING,
     TASK_ATTRIBUTES,
+    TRAIN,
+    VALID,
     Answers,
     Check,
     Default,
@@ -36,8 +38,6 @@ from segwheel.review.answers import (
     whole_number,
     yes_or_no,
 )
-
-TRAIN, VALID = "dir_data_train", "dir_data_valid"
 
 
 @dataclass(frozen=True)
