@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from segwheel.cli.app import app, guarded
-from segwheel.cli.multitask import act
+from segwheel.cli.multitask import act, settled, train_params
 from segwheel.cli.multitask_options import MultitaskOptions
 from segwheel.domain.synthesis.cubes import SeismicSet, write_set
 from segwheel.domain.synthesis.recipe import RECIPES
@@ -241,6 +241,14 @@ def test_the_guided_set_up_promises_options_that_there_are() -> None:
     for task in TASKS:
         if task.command[0] == "python":
             assert {question.name for question in task.questions} <= known
+
+
+@pytest.mark.parametrize("name", ["published", "light"])
+def test_the_weight_of_slopes_in_the_loss_is_asked_for(name: str) -> None:
+    weights = [
+        train_params(settled(MultitaskOptions(network=name, rgt_slope=w)), SHAPE).loss.rgt_slope for w in (0, 0.3)
+    ]
+    assert weights == [0, 0.3]
 
 
 @pytest.mark.parametrize("raw", [True, False])

@@ -242,7 +242,7 @@ def train_params(options: MultitaskOptions, shape: tuple[int, ...]) -> VolumeTra
             **{"num_workers": options.threads, "seed": options.seed, "precision": options.precision},
             **{"devices": options.gpus_per_node},
         },
-        "loss": {"rgt_weight": 5, "dhr_weight": 10, "rgt_slope": 0, **LOSSES[str(options.losses)]},
+        "loss": {"rgt_weight": 5, "dhr_weight": 10, "rgt_slope": options.rgt_slope, **LOSSES[str(options.losses)]},
         "early_stopping": {"enabled": False, "patience": 1, "min_delta": 0},
         "lr_scheduler": {"name": options.lr_schedule, "factor": 0.5, "patience": 5, "min_lr": 1e-7},
         "checkpointing": {"every_n_epochs": options.save_every or max(1, options.epochs // 10)},

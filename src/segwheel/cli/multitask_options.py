@@ -90,6 +90,9 @@ class MultitaskOptions:
             "published; light line",
         ),
     ] = None
+    rgt_slope: Annotated[
+        float, _option("rgt_slope", NETWORK, "Weight in the loss of the error of RGT's first differences.", min=0.0)
+    ] = 0.0
     augment: Annotated[
         str | None,
         _option("augment", NETWORK, "Flips, turns, contrast and noise: True or False.", "False; light True"),
