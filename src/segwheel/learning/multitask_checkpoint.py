@@ -78,7 +78,7 @@ class MultitaskDescription(Section):
     tile: Shape
     image_std: PositiveFloat
     prediction_threshold: float
-    centred: bool = True
+    centred: bool
 
 
 @dataclass(frozen=True)
@@ -158,7 +158,8 @@ def _description(content: Mapping[str, Any], path: Path) -> MultitaskDescription
         hint = "segwheel import-checkpoint takes over those of the reference implementation"
         raise CheckpointError(path, expected=expected, found=f"no {missing[0]}", hint=hint)
     try:
-        return parse(MultitaskDescription, {name: content[name] for name in (*KEYS, CENTRED) if name in content}, path)
+        said = {name: content[name] for name in (*KEYS, CENTRED) if name in content}
+        return parse(MultitaskDescription, {CENTRED: True} | said, path)
     except ParamsError as error:
         raise CheckpointError(path, expected="a description of a multi-task network", found=error.found) from error
 
