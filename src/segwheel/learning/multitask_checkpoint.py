@@ -37,8 +37,7 @@ DESIGNS: dict[str, type[LightMultitaskNetwork] | type[MultitaskNetwork]] = {
     "published": MultitaskNetwork,
 }
 WEIGHTS = Path(__file__).parent / "weights"  # that ship with segwheel
-KEYS = ("network", "tile", "image_std", "prediction_threshold")
-CENTRED = "centred"
+KEYS = ("network", "tile", "image_std", "prediction_threshold", "centred")
 
 
 class NetworkKind(Section):
@@ -114,8 +113,8 @@ def describe(
     kind: NetworkKind, tile: Sequence[int], image_std: float, threshold: float, *, centred: bool = True
 ) -> dict[str, Any]:
     """The description that goes into a checkpoint."""
-    values = (kind.model_dump(mode="json"), list(tile), image_std, threshold)
-    return dict(zip(KEYS, values, strict=True)) | {CENTRED: centred}
+    values = (kind.model_dump(mode="json"), list(tile), image_std, threshold, centred)
+    return dict(zip(KEYS, values, strict=True))
 
 
 def is_multitask(path: Path) -> bool:
@@ -152,14 +151,14 @@ def load_multitask(path: Path, *, refine: bool | None = None, ndim: int | None =
 
 
 def _description(content: Mapping[str, Any], path: Path) -> MultitaskDescription:
+    content = {"centred": True, **content}  # what older checkpoints do not say
     missing = [name for name in KEYS if name not in content]
     if missing:
         expected = f"a checkpoint of a multi-task network, with {', '.join(KEYS)}"
         hint = "segwheel import-checkpoint takes over those of the reference implementation"
         raise CheckpointError(path, expected=expected, found=f"no {missing[0]}", hint=hint)
     try:
-        said = {name: content[name] for name in (*KEYS, CENTRED) if name in content}
-        return parse(MultitaskDescription, {CENTRED: True} | said, path)
+        return parse(MultitaskDescription, {name: content[name] for name in KEYS}, path)
     except ParamsError as error:
         raise CheckpointError(path, expected="a description of a multi-task network", found=error.found) from error
 
