@@ -49,6 +49,17 @@ def test_the_latest_finished_run_of_each_iteration_counts(mlflow_root: Path) -> 
     assert rows[1].seconds == {"train": 2.5}
 
 
+def test_an_experiment_beside_the_workspace_does_not_stand_for_its_iteration(mlflow_root: Path) -> None:
+    beside = mlflow_root / ".dvc" / "tmp" / "exps" / "tmp2x4b"
+    beside.mkdir(parents=True)
+    runs = []
+    for root in (mlflow_root, beside):
+        with start_run(URI, "cells", 1, root / "run.json", root=root) as run:
+            run.metrics({"test_dice": 0.8})
+        runs.append(run.run_id)
+    assert [row.run_id for row in iterations("cells", URI, mlflow_root)] == runs[:1]
+
+
 def test_without_iterations_there_is_one_line(mlflow_root: Path, tmp_path: Path) -> None:
     with pytest.raises(MissingError, match=r"mlflow\.db: no such MLflow database"):
         iterations("cells", URI, tmp_path)
