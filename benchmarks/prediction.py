@@ -30,7 +30,8 @@ from segwheel.learning.checkpoint import Model, load_model
 from segwheel.learning.inference import DEFAULTS, Map, blended, tile_grid
 from segwheel.learning.networks import best_device, build_network
 from segwheel.learning.precision import autocast
-from segwheel.params import ModelParams, Precision
+from segwheel.params.images import ModelParams
+from segwheel.params.sections import Precision
 
 TILE, OVERLAP = DEFAULTS.tile_size, DEFAULTS.overlap
 RANDOM = ModelParams(architecture="unet", encoder="resnet18", encoder_weights=None, in_channels=1, classes=1)

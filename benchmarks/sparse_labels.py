@@ -28,7 +28,8 @@ from segwheel.domain.volume_slices import LabelledSlice, find_slice, write_label
 from segwheel.formats import volume
 from segwheel.learning.multitask_checkpoint import load_multitask
 from segwheel.learning.volume_prediction import predict_image
-from segwheel.params import GenerateVolumesParams, VolumeFlywheelParams, parse, read_yaml
+from segwheel.params.volumes import GenerateVolumesParams, VolumeFlywheelParams
+from segwheel.params.yaml_file import parse, read_yaml
 from segwheel.stages.train import train
 from segwheel.tracking import NullRun
 

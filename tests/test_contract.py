@@ -15,7 +15,9 @@ from ruamel.yaml import YAML
 from typer.main import get_command
 
 from segwheel.cli.app import app
-from segwheel.params import KINDS, Section, read_flywheel, read_train_config
+from segwheel.params.flywheels import KINDS, read_flywheel
+from segwheel.params.sections import Section
+from segwheel.params.train_config import read_train_config
 
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "segwheel"

@@ -33,7 +33,8 @@ from segwheel.learning import networks, training
 from segwheel.learning.checkpoint import Model
 from segwheel.learning.dataset import PatchDataset
 from segwheel.learning.prediction import predict_sample
-from segwheel.params import ImageFlywheelParams, read_yaml
+from segwheel.params.images import ImageFlywheelParams
+from segwheel.params.yaml_file import read_yaml
 from segwheel.stages.select import select
 
 ROOT = Path(__file__).parents[1]

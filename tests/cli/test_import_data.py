@@ -18,7 +18,7 @@ from segwheel.errors import InputError
 from segwheel.formats import raw_cube, volume
 from segwheel.formats.tiff import write_image, write_mask
 from segwheel.integrations import dvc
-from segwheel.params import read_flywheel
+from segwheel.params.flywheels import read_flywheel
 
 app = typer.Typer()
 app.command("import")(import_data)

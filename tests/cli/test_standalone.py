@@ -20,7 +20,8 @@ from segwheel.cli.app import app, guarded
 from segwheel.domain.synthesis.cells import cell_images, write_cells
 from segwheel.errors import SegwheelError
 from segwheel.formats.tiff import read_image, read_mask
-from segwheel.params import Section, read_train_config
+from segwheel.params.sections import Section
+from segwheel.params.train_config import read_train_config
 
 ROOT = Path(__file__).parents[2]
 

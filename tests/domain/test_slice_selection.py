@@ -10,7 +10,7 @@ import pytest
 
 from segwheel.domain.slice_selection import SlicePlace, clearest_slice, rank_slices
 from segwheel.formats import volume
-from segwheel.params import VolumeSelectParams
+from segwheel.params.volumes import VolumeSelectParams
 
 PARAMS = VolumeSelectParams(method="boundary_uncertainty", count=4, axes=("inline", "crossline"), spacing=8, seed=0)
 SHAPE = (20, 40, 33)

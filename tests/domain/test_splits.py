@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from segwheel.domain.splits import Candidate, divide
 from segwheel.errors import InputError
-from segwheel.params import SplitParams
+from segwheel.params.sections import SplitParams
 
 PARAMS = SplitParams(seed=42, train_ratio=0.6, val_ratio=0.2, test_ratio=0.2)
 

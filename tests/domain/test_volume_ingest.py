@@ -24,7 +24,8 @@ from segwheel.formats import raw_cube, volume
 from segwheel.formats.files import content_md5
 from segwheel.formats.patch_store import open_patches
 from segwheel.formats.tiff import write_mask
-from segwheel.params import GenerateVolumesParams, SplitParams, VolumeIngestParams, VolumePatchParams
+from segwheel.params.sections import SplitParams
+from segwheel.params.volumes import GenerateVolumesParams, VolumeIngestParams, VolumePatchParams
 from segwheel.stages.ingest import ingest
 from segwheel.stages.split import split
 

@@ -16,7 +16,7 @@ from segwheel.domain.volume_patches import around, attributes, cut_volume_patche
 from segwheel.errors import FormatError, ManifestError
 from segwheel.formats import volume
 from segwheel.formats.patch_store import PatchStore, open_patches
-from segwheel.params import GenerateVolumesParams, VolumePatchParams
+from segwheel.params.volumes import GenerateVolumesParams, VolumePatchParams
 
 TASKS = ("rgt", "dhr", "fault")
 SHAPE = (20, 18, 22)

@@ -14,7 +14,7 @@ from segwheel.errors import FormatError, InputError, MissingError
 from segwheel.formats import volume
 from segwheel.formats.tiff import read_mask, write_image, write_mask
 from segwheel.integrations.corrections import from_folder, simulated, take_in
-from segwheel.params import GenerateVolumesParams, VolumeIngestParams
+from segwheel.params.volumes import GenerateVolumesParams, VolumeIngestParams
 from segwheel.stages.ingest import ingest
 
 SHAPE = (16, 12, 14)

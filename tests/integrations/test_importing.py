@@ -12,7 +12,8 @@ from segwheel.domain.index import read_index
 from segwheel.errors import InputError, ManifestError, ParamsError
 from segwheel.formats.tiff import write_image, write_mask
 from segwheel.integrations.importing import Plan, carry_out, plan_import
-from segwheel.params import IngestParams, read_yaml
+from segwheel.params.images import IngestParams
+from segwheel.params.yaml_file import read_yaml
 from segwheel.stages.ingest import ingest
 
 PARAMS = """\

@@ -14,7 +14,8 @@ from segwheel.formats import raw_cube, volume
 from segwheel.formats.segy_scan import Reading
 from segwheel.integrations.importing import Plan, carry_out
 from segwheel.integrations.volume_importing import plan_volume_import
-from segwheel.params import VolumeFlywheelParams, VolumeIngestParams, read_flywheel
+from segwheel.params.flywheels import read_flywheel
+from segwheel.params.volumes import VolumeFlywheelParams, VolumeIngestParams
 from segwheel.stages.ingest import ingest
 
 SHAPE = (9, 7, 8)

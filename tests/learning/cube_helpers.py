@@ -9,7 +9,7 @@ from segwheel.domain.synthesis.cubes import SeismicSet, write_set
 from segwheel.domain.synthesis.recipe import RECIPES
 from segwheel.learning.cubes import CubeFolder
 from segwheel.learning.multitask_checkpoint import NetworkKind
-from segwheel.params import VolumeTrainParams
+from segwheel.params.volumes import VolumeTrainParams
 
 VOLUME_TRAIN: dict[str, Any] = {
     "augmentation": {"flips": True, "turns": True, "contrast": 0.2, "noise": 0.2},

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from segwheel.formats.patch_store import PatchStore, open_patches, write_patches
-from segwheel.params import TrainParams
+from segwheel.params.images import TrainParams
 
 TRAIN: dict[str, Any] = {
     "augmentation": {

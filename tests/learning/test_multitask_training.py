@@ -16,7 +16,7 @@ from segwheel.learning.checkpoint import publish, read_checkpoint
 from segwheel.learning.fitting import Layout, TrainingRun
 from segwheel.learning.multitask_checkpoint import NetworkKind, load_multitask
 from segwheel.learning.multitask_training import TrainingSet, train_multitask, train_stored
-from segwheel.params import VolumeTrainParams
+from segwheel.params.volumes import VolumeTrainParams
 
 SHAPE = (16, 16, 16)
 

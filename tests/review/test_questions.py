@@ -11,7 +11,7 @@ import segwheel
 from segwheel.cli.multitask import settled
 from segwheel.cli.multitask_options import MultitaskOptions
 from segwheel.errors import FormatError, InputError, MissingError
-from segwheel.params import DataPaths
+from segwheel.params.train_config import DataPaths
 from segwheel.review import answers
 from segwheel.review.questions import TASKS, Question, Task, options
 

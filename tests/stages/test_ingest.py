@@ -21,7 +21,7 @@ from segwheel.domain.quality import ValidationResult
 from segwheel.errors import FormatError, ManifestError, MissingError, PartialError
 from segwheel.formats.files import content_md5
 from segwheel.formats.tiff import write_image, write_mask
-from segwheel.params import GenerateParams, IngestParams
+from segwheel.params.images import GenerateParams, IngestParams
 from segwheel.stages.ingest import ingest, validate
 
 SIZE = (24, 32)

@@ -6,7 +6,7 @@ import pytest
 
 from segwheel.domain.manifest import read_manifest, read_table, write_manifest
 from segwheel.errors import InputError, ManifestError, MissingError
-from segwheel.params import SplitParams
+from segwheel.params.sections import SplitParams
 from segwheel.stages.split import split
 
 PARAMS = SplitParams(seed=42, train_ratio=0.6, val_ratio=0.2, test_ratio=0.2)

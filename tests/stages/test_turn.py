@@ -17,7 +17,7 @@ from segwheel.domain.index import write_index
 from segwheel.errors import ManifestError, PartialError
 from segwheel.formats.patch_store import open_patches
 from segwheel.formats.tiff import read_image, read_mask
-from segwheel.params import (
+from segwheel.params.images import (
     EvaluateParams,
     GenerateParams,
     IngestParams,
@@ -25,8 +25,8 @@ from segwheel.params import (
     PredictParams,
     QuantifyParams,
     SelectParams,
-    SplitParams,
 )
+from segwheel.params.sections import SplitParams
 from segwheel.stages.evaluate import evaluate
 from segwheel.stages.ingest import ingest
 from segwheel.stages.patches import patches

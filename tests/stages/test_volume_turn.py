@@ -20,7 +20,7 @@ from segwheel.errors import CheckpointError, FormatError, MissingError
 from segwheel.formats import volume
 from segwheel.integrations.label_studio.tasks import all_tasks, read_queue
 from segwheel.learning.multitask_checkpoint import NetworkKind, describe, write_model
-from segwheel.params import (
+from segwheel.params.volumes import (
     GenerateVolumesParams,
     VolumeEvaluateParams,
     VolumePredictParams,

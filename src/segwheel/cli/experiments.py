@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from segwheel.params import TrainConfig
+    from segwheel.params.train_config import TrainConfig
 
 Config = Annotated[Path, typer.Option(help="Training configuration.")]
 PRODUCTION = Path("configs/production_train.yaml")
@@ -26,7 +26,7 @@ def train_config(
 
     from segwheel.errors import SegwheelError
     from segwheel.learning.experiment import CONFIG, new_run_folder, resume_config, resumed_run_folder, run_config
-    from segwheel.params import read_train_config
+    from segwheel.params.train_config import read_train_config
     from segwheel.processes import leader_folder
 
     earlier = resumed_run_folder(resume) if resume else None
@@ -60,7 +60,7 @@ def sanity_check(config: Config = PRODUCTION) -> None:
     from segwheel.learning.checkpoint import load_model
     from segwheel.learning.experiment import coherence, run_config, samples_of
     from segwheel.learning.inference import predict_array
-    from segwheel.params import read_train_config
+    from segwheel.params.train_config import read_train_config
 
     values = _shortened(read_train_config(config))
     with tempfile.TemporaryDirectory() as folder:
@@ -90,7 +90,7 @@ def run_cv(
 ) -> None:
     """Cross-validate a configuration, scored on full images that the fold's model never saw."""
     from segwheel.integrations.cross_validation import cross_validate, write_report
-    from segwheel.params import read_train_config
+    from segwheel.params.train_config import read_train_config
 
     values = read_train_config(config)
     chosen = _numbers(folds) if folds else None

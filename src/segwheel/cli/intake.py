@@ -41,7 +41,7 @@ def make_splits(
     test_ratio: Annotated[float, typer.Option(min=0, max=1)] = 0.2,
 ) -> None:
     """Divide the samples: whole groups, alike in mask coverage; a test set that is there already stays as it is."""
-    from segwheel.params import SplitParams
+    from segwheel.params.sections import SplitParams
     from segwheel.stages.split import split
 
     params = SplitParams(seed=seed, train_ratio=train_ratio, val_ratio=val_ratio, test_ratio=test_ratio)

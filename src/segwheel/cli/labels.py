@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
     from segwheel.integrations.label_studio.backend import Model
     from segwheel.integrations.label_studio.pull import Pulled
-    from segwheel.params import PredictParams, VolumePredictParams
+    from segwheel.params.images import PredictParams
+    from segwheel.params.volumes import VolumePredictParams
 
     # Of a file, axis and index: the foreground's probability (y, x).
     Probability = Callable[[Path, str, int | None], npt.NDArray[np.float32]]
@@ -199,7 +200,8 @@ def serve(
 def _model(flywheel: str, checkpoint: Path) -> Model:
     from segwheel.integrations.label_studio.backend import Model
     from segwheel.integrations.label_studio.settings import read_settings
-    from segwheel.params import VolumeFlywheelParams, read_flywheel
+    from segwheel.params.flywheels import read_flywheel
+    from segwheel.params.volumes import VolumeFlywheelParams
 
     params, target = read_flywheel(PARAMS, flywheel), read_settings(PARAMS, flywheel).target
     if isinstance(params, VolumeFlywheelParams):

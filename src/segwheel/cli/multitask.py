@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from segwheel.learning.multitask_checkpoint import MultitaskModel, NetworkKind
     from segwheel.learning.multitask_training import TrainingSet
     from segwheel.learning.volume_inference import VolumeTiling
-    from segwheel.params import VolumeTrainParams
+    from segwheel.params.volumes import VolumeTrainParams
 
 TASKS = ("rgt", "dhr", "fault")
 FOLDERS = ("dir_data_train", "dir_target_train", "dir_data_valid", "dir_target_valid")
@@ -230,7 +230,8 @@ def _needed(options: MultitaskOptions, name: str) -> Path:
 
 def train_params(options: MultitaskOptions, shape: tuple[int, ...]) -> VolumeTrainParams:
     """The options as parameters of a training; what they do not cover is as the method has it."""
-    from segwheel.params import VolumeTrainParams, parse
+    from segwheel.params.volumes import VolumeTrainParams
+    from segwheel.params.yaml_file import parse
 
     augmentation = AUGMENTATIONS[truth("augment", str(options.augment))]
     values: dict[str, Any] = {

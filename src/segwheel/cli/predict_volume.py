@@ -53,7 +53,7 @@ def predict_volume(
     from segwheel.formats import volume
     from segwheel.learning.multitask_checkpoint import find_model, load_multitask
     from segwheel.learning.volume_prediction import DEFAULTS, predict_image
-    from segwheel.params import VolumeQuantifyParams
+    from segwheel.params.volumes import VolumeQuantifyParams
 
     reading = read_as(iline_byte, xline_byte, line, unit, sample_format)
     loaded = load_multitask(find_model(model), refine=False)

@@ -40,7 +40,7 @@ def ingest(
     params: Params = PARAMS,
 ) -> None:
     """Check every image, volume and label and write the manifest; generate the samples of a flywheel without data."""
-    from segwheel.params import read_flywheel
+    from segwheel.params.flywheels import read_flywheel
     from segwheel.stages import ingest as stage
 
     values = read_flywheel(params, flywheel)
@@ -52,7 +52,7 @@ def ingest(
 
 def split(flywheel: Flywheel, manifest: Manifest, output: Output, params: Params = PARAMS) -> None:
     """Divide the samples into training, validation, test and pool."""
-    from segwheel.params import read_flywheel
+    from segwheel.params.flywheels import read_flywheel
     from segwheel.stages import split as stage
 
     result = stage.split(manifest, output, read_flywheel(params, flywheel).split)
@@ -68,7 +68,7 @@ def patches(
     params: Params = PARAMS,
 ) -> None:
     """Cut training patches into one patch store per split."""
-    from segwheel.params import read_flywheel
+    from segwheel.params.flywheels import read_flywheel
     from segwheel.stages import patches as stage
 
     values = read_flywheel(params, flywheel)
@@ -89,7 +89,7 @@ def train(
     from segwheel.domain.corrections import iteration, read_corrections
     from segwheel.domain.effort import effort
     from segwheel.integrations.mlflow_tracker import start_run
-    from segwheel.params import read_flywheel
+    from segwheel.params.flywheels import read_flywheel
     from segwheel.processes import follows
     from segwheel.stages import train as stage
     from segwheel.tracking import NullRun
@@ -118,7 +118,7 @@ def evaluate(
 ) -> None:
     """Score the model on the full test images or volumes."""
     from segwheel.domain.scores import means
-    from segwheel.params import read_flywheel
+    from segwheel.params.flywheels import read_flywheel
     from segwheel.stages import evaluate as stage
 
     values = read_flywheel(params, flywheel)
@@ -142,7 +142,7 @@ def predict(
     tracking_uri: TrackingUri = TRACKING,
 ) -> None:
     """Predict the images or volumes that nobody has labelled yet; killed volumes go on where they stopped."""
-    from segwheel.params import read_flywheel
+    from segwheel.params.flywheels import read_flywheel
     from segwheel.stages import predict as stage
 
     values = read_flywheel(params, flywheel)
@@ -159,7 +159,7 @@ def quantify(
     params: Params = PARAMS,
 ) -> None:
     """Separate, measure and count the objects or faults of the predictions."""
-    from segwheel.params import read_flywheel
+    from segwheel.params.flywheels import read_flywheel
     from segwheel.stages import quantify as stage
 
     values = read_flywheel(params, flywheel)
@@ -176,7 +176,7 @@ def select(
     params: Params = PARAMS,
 ) -> None:
     """Rank the predictions for correction."""
-    from segwheel.params import read_flywheel
+    from segwheel.params.flywheels import read_flywheel
     from segwheel.stages import select as stage
 
     values = read_flywheel(params, flywheel)

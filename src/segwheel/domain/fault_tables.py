@@ -12,7 +12,7 @@ from segwheel.domain.orientation import ANGLE_NAMES
 from segwheel.formats import volume
 from segwheel.formats.fault_sticks import find_sticks, write_sticks
 from segwheel.formats.volume import Volume
-from segwheel.params import VolumeQuantifyParams
+from segwheel.params.volumes import VolumeQuantifyParams
 
 TABLE = "faults.csv"
 OF_SAMPLE = ("basename", "group")

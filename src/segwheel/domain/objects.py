@@ -15,7 +15,7 @@ from scipy import ndimage
 from skimage.morphology import local_maxima, reconstruction
 from skimage.segmentation import relabel_sequential, watershed
 
-from segwheel.params import Connectivity
+from segwheel.params.sections import Connectivity
 
 Mask = npt.NDArray[np.bool_]
 Labels = npt.NDArray[np.int32]

@@ -19,7 +19,7 @@ from segwheel.domain.resolution import resampled, resampled_label, training_shap
 from segwheel.errors import FormatError, ManifestError
 from segwheel.formats.patch_store import Patch, write_patches
 from segwheel.formats.tiff import read_image, read_mask
-from segwheel.params import PatchParams
+from segwheel.params.images import PatchParams
 
 Targets = dict[str, npt.NDArray[Any]]
 

@@ -22,7 +22,7 @@ from segwheel.errors import FormatError, ManifestError, MissingError, PartialErr
 from segwheel.formats import prediction_files
 from segwheel.formats.files import replacing, write_text
 from segwheel.formats.tiff import read_image, read_mask, write_image
-from segwheel.params import QuantifyParams
+from segwheel.params.images import QuantifyParams
 
 PREDICTED = prediction_files.MASK
 MASK_ENDINGS = (PREDICTED, "_mask.tif")  # what predict writes; else masks as people name them

@@ -12,7 +12,7 @@ from segwheel.axes import Region
 from segwheel.domain.acquisition import Probability, Ranked, rank
 from segwheel.domain.slabs import blocks
 from segwheel.formats.volume import CHUNK_ELEMENTS, Volume, sections
-from segwheel.params import VolumeSelectParams
+from segwheel.params.volumes import VolumeSelectParams
 
 KNOWN = 0.5  # a slice is labelled where more than this part of its live voxels is
 

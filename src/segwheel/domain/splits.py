@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from segwheel.errors import InputError
-from segwheel.params import SplitParams
+from segwheel.params.sections import SplitParams
 
 TRAIN, VAL, TEST, POOL, UNUSED = "train", "val", "test", "pool", "unused"
 SPLITS = (TRAIN, VAL, TEST, POOL, UNUSED)

@@ -31,7 +31,7 @@ from segwheel.formats.files import content_md5, remove, replacing
 from segwheel.formats.raw_cube import ATTRIBUTES
 from segwheel.formats.tiff import read_mask
 from segwheel.formats.volume import Volume
-from segwheel.params import GenerateVolumesParams
+from segwheel.params.volumes import GenerateVolumesParams
 
 _PATHS = tuple(f"{name}_path" for name in ("image", *ATTRIBUTES))
 VOLUME_COLUMNS = (

@@ -29,7 +29,7 @@ from segwheel.errors import FormatError, ManifestError
 from segwheel.formats import volume
 from segwheel.formats.patch_store import Patch, write_patches
 from segwheel.formats.volume import CHUNK_ELEMENTS, FILL, Volume, require_same_grid
-from segwheel.params import GenerateVolumesParams, VolumePatchParams
+from segwheel.params.volumes import GenerateVolumesParams, VolumePatchParams
 
 TASKS = {"rgt": ("rgt",), "dhr": ("dhr",), "fault": (LABEL, *ANGLES)}
 Arrays = dict[str, npt.NDArray[Any]]

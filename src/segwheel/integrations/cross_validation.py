@@ -18,7 +18,7 @@ from segwheel.learning.checkpoint import load_model
 from segwheel.learning.experiment import folds_of, run_config, samples_of, write_fold
 from segwheel.learning.inference import DEFAULTS
 from segwheel.learning.prediction import write_predictions
-from segwheel.params import TrainConfig
+from segwheel.params.train_config import TrainConfig
 
 SCORES = {"dice": "pixel_dice", "iou": "pixel_iou", "object_f1": "f1"}
 COLUMNS = ("fold", "basename", "group", *SCORES)

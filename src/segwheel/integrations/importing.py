@@ -25,7 +25,7 @@ from segwheel.domain.quality import Finding, check_sample, repeated_images
 from segwheel.domain.splits import POOL, TEST, TRAIN, VAL
 from segwheel.errors import InputError, ParamsError
 from segwheel.formats.files import content_md5, remove, replacing, write_text
-from segwheel.params import read_yaml
+from segwheel.params.yaml_file import read_yaml
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from segwheel.domain.volume_files import RawReading, find_volumes, grid_of
 from segwheel.errors import FormatError, ManifestError, MissingError
 from segwheel.formats.volume import require_same_grid
 from segwheel.integrations.importing import Kind, Plan, check_name
-from segwheel.params import read_yaml
+from segwheel.params.yaml_file import read_yaml
 
 VOLUMES = Kind("new_volume_flywheel", "volumes", "labels")
 

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812  the name that everybody uses
 from torch import Tensor
 
-from segwheel.params import AugmentationParams
+from segwheel.params.images import AugmentationParams
 
 
 def random_affine(params: AugmentationParams, size: int, stored: int, rng: np.random.Generator) -> Tensor:

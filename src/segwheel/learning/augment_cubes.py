@@ -16,7 +16,7 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
-from segwheel.params import VolumeAugmentationParams
+from segwheel.params.volumes import VolumeAugmentationParams
 
 Arrays = dict[str, npt.NDArray[np.float32]]
 

@@ -18,7 +18,8 @@ from segwheel.errors import CheckpointError, MissingError, ParamsError
 from segwheel.formats.files import replacing
 from segwheel.formats.space import writing
 from segwheel.learning.networks import build_network
-from segwheel.params import ModelParams, parse
+from segwheel.params.images import ModelParams
+from segwheel.params.yaml_file import parse
 
 # What a model needs to predict; the rest of a checkpoint is there to resume the training.
 DESCRIPTION = ("model", "targets", "normalization", "pixel_size_um", "prediction_threshold")

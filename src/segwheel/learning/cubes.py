@@ -26,7 +26,7 @@ from segwheel.formats import raw_cube
 from segwheel.formats.patch_store import PatchStore
 from segwheel.learning.augment_cubes import Arrays, random_view
 from segwheel.learning.dataset import Draw, Item
-from segwheel.params import VolumeAugmentationParams
+from segwheel.params.volumes import VolumeAugmentationParams
 
 UNLABELLED = 255
 FAULT = 0.5  # values of a mask above this are faults

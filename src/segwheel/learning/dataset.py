@@ -15,7 +15,7 @@ from torch.utils.data import Dataset, Sampler
 from segwheel.domain.patching import UNLABELLED
 from segwheel.formats.patch_store import Patch, PatchStore
 from segwheel.learning.augment import jitter_intensity, random_affine, warped
-from segwheel.params import AugmentationParams
+from segwheel.params.images import AugmentationParams
 
 Item = dict[str, Tensor]
 Draw = tuple[int, int]  # epoch, patch

@@ -17,7 +17,7 @@ from segwheel.formats.files import replacing
 from segwheel.formats.patch_store import open_patches
 from segwheel.learning.fitting import TrainingRun
 from segwheel.learning.training import train_network
-from segwheel.params import TrainConfig, read_train_config
+from segwheel.params.train_config import TrainConfig, read_train_config
 from segwheel.processes import follows
 
 CONFIG, PATCHES = "config.yaml", "patches"  # in a run folder

@@ -28,7 +28,7 @@ from segwheel.learning.losses import Selection
 from segwheel.learning.pictures import Render, SamplePictures
 from segwheel.learning.precision import resolved
 from segwheel.learning.segmenter import Segmenter
-from segwheel.params import FitParams, TrainingParams
+from segwheel.params.sections import FitParams, TrainingParams
 from segwheel.processes import follows
 
 # Lightning's notes about devices and its own products are nothing that a user of this program asked for.

@@ -22,7 +22,7 @@ from segwheel.domain.tiling import Grid, Tile, fitted_size
 from segwheel.learning.checkpoint import Model
 from segwheel.learning.networks import best_device, depends_on_tile
 from segwheel.learning.precision import autocast
-from segwheel.params import PredictParams
+from segwheel.params.images import PredictParams
 
 Map = npt.NDArray[np.float32]
 Transform = tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]  # there and back

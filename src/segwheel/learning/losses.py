@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812  the name that everybody uses
 from torch import Tensor
 
-from segwheel.params import LossParams
+from segwheel.params.images import LossParams
 
 UNLABELLED = 255
 Tensors = Mapping[str, Tensor]

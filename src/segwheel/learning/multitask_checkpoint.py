@@ -29,7 +29,9 @@ from segwheel.learning.checkpoint import load_weights, read_checkpoint, save, we
 from segwheel.learning.light_multitask import LightMultitaskNetwork
 from segwheel.learning.multitask import MultitaskNetwork, attributes
 from segwheel.learning.volume_inference import Predictor, network_predictor
-from segwheel.params import Section, Shape, Task, parse
+from segwheel.params.sections import Section
+from segwheel.params.volumes import Shape, Task
+from segwheel.params.yaml_file import parse
 
 MultitaskNet = LightMultitaskNetwork | MultitaskNetwork
 DESIGNS: dict[str, type[LightMultitaskNetwork] | type[MultitaskNetwork]] = {

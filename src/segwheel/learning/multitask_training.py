@@ -17,7 +17,7 @@ from segwheel.learning.multitask_losses import MultitaskLoss
 from segwheel.learning.multitask_objective import SCORES, MultitaskObjective
 from segwheel.learning.multitask_pictures import pictures
 from segwheel.learning.segmenter import Segmenter
-from segwheel.params import VolumeTrainParams
+from segwheel.params.volumes import VolumeTrainParams
 
 IMAGE_STD = 1.0  # of what is trained on
 ALONE = Plan(pictures, {"loss_plot.png": LOSS_AND_DICE, "accuracy_plot.png": SCORES})

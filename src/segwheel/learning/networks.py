@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from segwheel.errors import InputError, ServiceError
-from segwheel.params import ModelParams
+from segwheel.params.images import ModelParams
 
 # What it has to say when it cannot download is in our own error.
 logging.getLogger("huggingface_hub").setLevel(logging.ERROR)

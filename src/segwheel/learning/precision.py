@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 from torch import nn
 
-from segwheel.params import Precision
+from segwheel.params.sections import Precision
 
 DTYPES = {"16-mixed": torch.float16, "bf16-mixed": torch.bfloat16}
 # What a processor says that multiplies bfloat16; others emulate it, slower than float32.

@@ -17,7 +17,7 @@ from segwheel.formats.prediction_files import MAPS, MASK
 from segwheel.formats.tiff import read_image, read_mask, write_float, write_mask
 from segwheel.learning.checkpoint import Model
 from segwheel.learning.inference import Map, predict_targets
-from segwheel.params import PredictParams
+from segwheel.params.images import PredictParams
 
 METRICS = "pixel_metrics.csv"
 

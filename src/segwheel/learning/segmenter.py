@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from segwheel.errors import CheckpointError
 from segwheel.learning.losses import Objective, Ratio, ratio, stacked
-from segwheel.params import SchedulerParams, TrainingParams
+from segwheel.params.sections import SchedulerParams, TrainingParams
 
 Batch = dict[str, Tensor]
 Apply = Callable[[nn.Module, Tensor], dict[str, Tensor]]

@@ -16,7 +16,7 @@ from segwheel.formats import volume
 from segwheel.formats.volume import Volume
 from segwheel.learning.multitask_checkpoint import MultitaskModel, multitask_predictor
 from segwheel.learning.volume_prediction import require_fitting, tiling
-from segwheel.params import VolumePredictParams
+from segwheel.params.volumes import VolumePredictParams
 
 FAULT = "fsem"
 

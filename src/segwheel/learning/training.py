@@ -19,7 +19,7 @@ from segwheel.learning.losses import ImageObjective
 from segwheel.learning.networks import build_network
 from segwheel.learning.pictures import mask_rows
 from segwheel.learning.segmenter import Segmenter
-from segwheel.params import TrainParams
+from segwheel.params.images import TrainParams
 
 PLAN = Plan(mask_rows, {"loss_plot.png": LOSS_AND_DICE})
 

@@ -19,7 +19,7 @@ from segwheel.formats.seismic_picture import save_figure, seismic_figure
 from segwheel.formats.volume import Volume, require_same_grid
 from segwheel.learning.multitask_checkpoint import MultitaskModel
 from segwheel.learning.volume_prediction import predict_image
-from segwheel.params import VolumeEvaluateParams, VolumePredictParams
+from segwheel.params.volumes import VolumeEvaluateParams, VolumePredictParams
 
 Row = dict[str, object]
 

@@ -19,7 +19,7 @@ from segwheel.formats.files import remove, replacing
 from segwheel.formats.volume import Volume
 from segwheel.learning.multitask_checkpoint import MultitaskModel, multitask_predictor
 from segwheel.learning.volume_inference import Progress, VolumeTiling, predict_volume
-from segwheel.params import VolumePredictParams
+from segwheel.params.volumes import VolumePredictParams
 
 # Of a volume that is predicted without parameters.
 DEFAULTS = VolumePredictParams(overlap=0.25, window="gaussian", batch_size=1, threshold=0.5)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from segwheel.domain.manifest import read_manifest
 from segwheel.errors import FormatError, InputError, MissingError
-from segwheel.params import read_train_config
+from segwheel.params.train_config import read_train_config
 from segwheel.review import cubes
 
 Answers = Mapping[str, str]  # what was answered so far, by name of the option

@@ -17,14 +17,8 @@ from segwheel.learning.checkpoint import load_model
 from segwheel.learning.multitask_checkpoint import load_multitask
 from segwheel.learning.prediction import write_predictions
 from segwheel.learning.volume_evaluation import evaluate_volumes
-from segwheel.params import (
-    EvaluateParams,
-    PredictParams,
-    QuantifyParams,
-    VolumeEvaluateParams,
-    VolumePredictParams,
-    VolumeQuantifyParams,
-)
+from segwheel.params.images import EvaluateParams, PredictParams, QuantifyParams
+from segwheel.params.volumes import VolumeEvaluateParams, VolumePredictParams, VolumeQuantifyParams
 from segwheel.tracking import Run
 
 COLUMNS = {"dice": "pixel_dice", "iou": "pixel_iou", "object_f1": "f1"}  # score -> column of instance_eval.csv

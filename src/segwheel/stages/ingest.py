@@ -24,7 +24,8 @@ from segwheel.domain.synthesis.cells import cell_images, write_cells
 from segwheel.domain.volume_ingest import VOLUME_COLUMNS, Progress, ingest_volumes, no_progress
 from segwheel.errors import FormatError, ManifestError
 from segwheel.formats.files import replacing
-from segwheel.params import GenerateParams, IngestParams, VolumeIngestParams
+from segwheel.params.images import GenerateParams, IngestParams
+from segwheel.params.volumes import VolumeIngestParams
 
 COLUMNS = (*table.COLUMNS, "corrected", *IMAGE_COLUMNS, *MASK_COLUMNS)
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from segwheel.domain.patch_cutting import cut_patches
 from segwheel.domain.volume_patches import cut_volume_patches
 from segwheel.formats.files import replacing
-from segwheel.params import PatchParams, VolumePatchParams
+from segwheel.params.images import PatchParams
+from segwheel.params.volumes import VolumePatchParams
 
 
 def patches(

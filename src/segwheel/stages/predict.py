@@ -11,7 +11,8 @@ from segwheel.learning.multitask_checkpoint import load_multitask
 from segwheel.learning.prediction import write_predictions
 from segwheel.learning.volume_inference import Progress
 from segwheel.learning.volume_prediction import no_progress, write_volume_predictions
-from segwheel.params import PredictParams, VolumePredictParams
+from segwheel.params.images import PredictParams
+from segwheel.params.volumes import VolumePredictParams
 
 
 def predict(

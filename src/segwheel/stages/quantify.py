@@ -8,7 +8,8 @@ from segwheel.domain.fault_tables import quantify_faults
 from segwheel.domain.manifest import read_manifest
 from segwheel.domain.quantification import object_settings, quantify_folder
 from segwheel.formats.files import replacing
-from segwheel.params import QuantifyParams, VolumeQuantifyParams
+from segwheel.params.images import QuantifyParams
+from segwheel.params.volumes import VolumeQuantifyParams
 
 
 def quantify(

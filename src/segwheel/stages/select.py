@@ -19,7 +19,8 @@ from segwheel.formats.files import replacing
 from segwheel.formats.picture import save_overlay
 from segwheel.formats.prediction_files import MAPS, MASK
 from segwheel.formats.tiff import read_image, read_mask
-from segwheel.params import SelectParams, VolumeSelectParams
+from segwheel.params.images import SelectParams
+from segwheel.params.volumes import VolumeSelectParams
 
 QUEUE = "review_queue.csv"
 COLUMNS = (

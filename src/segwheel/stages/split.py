@@ -9,7 +9,7 @@ from pathlib import Path
 from segwheel.domain.manifest import check_basename, read_table, write_manifest
 from segwheel.domain.splits import POOL, SPLITS, TEST, TRAIN, VAL, Candidate, divide
 from segwheel.errors import ManifestError
-from segwheel.params import SplitParams
+from segwheel.params.sections import SplitParams
 
 WRITTEN = (TRAIN, VAL, TEST, POOL)
 

@@ -13,7 +13,8 @@ from segwheel.learning.curves import save_curves, save_history
 from segwheel.learning.fitting import OnEpoch, TrainingRun
 from segwheel.learning.multitask_training import train_stored
 from segwheel.learning.training import train_network
-from segwheel.params import TrainParams, VolumeTrainParams
+from segwheel.params.images import TrainParams
+from segwheel.params.volumes import VolumeTrainParams
 from segwheel.tracking import Run
 
 

@@ -33,7 +33,7 @@ from segwheel.integrations.label_studio import labels, pull, server, tasks
 from segwheel.integrations.label_studio.client import Client
 from segwheel.integrations.label_studio.journal import Journal
 from segwheel.integrations.label_studio.project import UNSURE
-from segwheel.params import IngestParams
+from segwheel.params.images import IngestParams
 from segwheel.stages.ingest import ingest
 
 pytestmark = pytest.mark.xdist_group("label_studio_pull")

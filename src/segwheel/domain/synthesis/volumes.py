@@ -16,7 +16,7 @@ from segwheel.domain.synthesis.cubes import SeismicSet
 from segwheel.domain.synthesis.recipe import RECIPES
 from segwheel.domain.synthesis.seismic import SeismicSample
 from segwheel.formats.volume import write_array
-from segwheel.params import GenerateVolumesParams
+from segwheel.params.volumes import GenerateVolumesParams
 
 
 def generated_samples(params: GenerateVolumesParams) -> Iterator[SeismicSample]:

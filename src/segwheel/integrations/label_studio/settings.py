@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from segwheel.errors import ParamsError
-from segwheel.params import FlywheelParams, VolumeFlywheelParams, read_flywheel
+from segwheel.params.flywheels import FlywheelParams, read_flywheel
+from segwheel.params.volumes import VolumeFlywheelParams
 
 MASK, FAULT = "mask", "fault"  # what is painted: the name of the brush
 

@@ -1,0 +1,1 @@
+"""Parameters, one frozen model per section of params.yaml."""
