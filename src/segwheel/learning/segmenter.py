@@ -102,7 +102,10 @@ class Segmenter(lightning.LightningModule):
 
     def configure_optimizers(self) -> Any:
         params, scheduler = self.training_params, self.scheduler_params
-        optimizer = torch.optim.AdamW(self.parameters(), lr=params.learning_rate, weight_decay=params.weight_decay)
+        # Fused: updating parameter by parameter is a sixth of a processor's step.
+        optimizer = torch.optim.AdamW(
+            self.parameters(), lr=params.learning_rate, weight_decay=params.weight_decay, fused=True
+        )
         if scheduler.name == "one_cycle":
             steps = int(self.trainer.estimated_stepping_batches)
             cycle = torch.optim.lr_scheduler.OneCycleLR(optimizer, params.learning_rate, steps, pct_start=0.2)
