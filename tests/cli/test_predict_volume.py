@@ -129,12 +129,22 @@ def test_a_section_needs_a_model_of_sections(workplace: Path) -> None:
 def test_weights_that_ship_are_found_by_their_name(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (workplace / "weights").mkdir()
     monkeypatch.setattr(multitask_checkpoint, "WEIGHTS", workplace / "weights")
-    _, error = run("survey.npy", "out")
+    _, error = run("survey.npy", "out", "--model", "seismic_light")
     assert isinstance(error, MissingError)
     assert str(error) == "seismic_light: no such model file; weights that ship with segwheel: none"
     assert not Path("out").exists()
     Path("model.pth").rename("weights/seismic_light.pth")
-    assert run("survey.npy", "out")[1] is None
+    assert run("survey.npy", "out", "--model", "seismic_light")[1] is None
+
+
+def test_without_a_model_the_input_chooses_the_weights(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (workplace / "weights").mkdir()
+    monkeypatch.setattr(multitask_checkpoint, "WEIGHTS", workplace / "weights")
+    write_model_file(Path("weights/seismic_light.pth"))
+    write_model_file(Path("weights/section_light.pth"), ndim=2)
+    np.save("line.npy", np.load("survey.npy")[:, 3])
+    assert run("line.npy", "line")[0].startswith("line: rgt.zarr, dhr.zarr, fsem.zarr, fdip.zarr\n")
+    assert run("survey.npy", "out")[0].startswith("out: rgt.zarr, dhr.zarr, fsem.zarr, fdip.zarr, fstrike.zarr\n")
 
 
 def test_what_cannot_be_used_is_one_sentence(workplace: Path) -> None:

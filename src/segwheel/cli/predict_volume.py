@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from segwheel.formats.segy_scan import Reading
     from segwheel.formats.volume import Volume
 
-SHIPPED = "seismic_light"  # weights that come with segwheel
+SHIPPED = {2: "section_light", 3: "seismic_light"}  # weights that come with segwheel, by the number of axes
 
 
 def predict_volume(
@@ -25,7 +25,13 @@ def predict_volume(
         Path, typer.Argument(metavar="INPUT", help="A stacked seismic volume: .sgy, .zarr, .npy, or a raw cube .bin.")
     ],
     output: Annotated[Path, typer.Argument(metavar="OUTPUT_DIR", help="Folder for the attributes; it may be there.")],
-    model: Annotated[str, typer.Option(help="A model file, or the name of weights that ship with segwheel.")] = SHIPPED,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            help="A model file, or the name of weights that ship with segwheel.",
+            show_default=f"{SHIPPED[3]}, or {SHIPPED[2]} for a line",
+        ),
+    ] = None,
     threshold: Annotated[
         float | None, typer.Option(min=0, max=1, help="Probability from which on a voxel is a fault [the model's].")
     ] = None,
@@ -56,10 +62,12 @@ def predict_volume(
     from segwheel.params.volumes import VolumeQuantifyParams
 
     reading = read_as(iline_byte, xline_byte, line, unit, sample_format)
-    loaded = load_multitask(find_model(model), refine=False)
+    # Before a conversion that may be long.
+    named = load_multitask(find_model(model), refine=False) if model else None
     params = DEFAULTS.model_copy(update={"overlap": overlap, "batch_size": batch_size})
     with bar() as lines:
         image = image_volume(source, output, RawReading(reading, shape_of(n1, n2, n3)), lines)
+        loaded = named or load_multitask(find_model(SHIPPED[len(image.shape)]), refine=False)
         paths = predict_image(loaded, image, output, params, shown_by_name(lines))
         _write_segy(paths, source, like, reading, lines)
     typer.echo(f"{output}: {', '.join(path.name for path in paths.values())}")
