@@ -7,15 +7,16 @@ import math
 import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812  the name that everybody uses
+from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
 from segwheel.params.images import AugmentationParams
 
 
-def random_affine(params: AugmentationParams, size: int, stored: int, rng: np.random.Generator) -> Tensor:
-    """A random affine map (2, 3) that cuts a patch of `size` out of a stored patch of `stored` pixels.
+def random_grid(params: AugmentationParams, size: int, stored: int, rng: np.random.Generator) -> Tensor:
+    """Where a patch of `size` is sampled in a stored patch of `stored` pixels: (1, size, size, 2) for `grid_sample`.
 
-    In the coordinates of `affine_grid`: -1 and 1 are the borders of the stored patch. The middle of the cut is
+    A random affine map in coordinates of which -1 and 1 are the borders of the stored patch. The middle of the cut is
     anywhere where an unturned, unscaled patch stays inside.
     """
     angle = math.radians(rng.uniform(-params.rotation, params.rotation))
@@ -27,14 +28,14 @@ def random_affine(params: AugmentationParams, size: int, stored: int, rng: np.ra
     room = 1 - size / stored
     shift = rng.uniform(-room, room, 2)
     cosine, sine = math.cos(angle) * spread, math.sin(angle) * spread
-    return torch.tensor(
-        [[cosine * flips[0], -sine, shift[0]], [sine, cosine * flips[1], shift[1]]], dtype=torch.float32
+    affine = torch.tensor(
+        [[[cosine * flips[0], -sine, shift[0]], [sine, cosine * flips[1], shift[1]]]], dtype=torch.float32
     )
+    return F.affine_grid(affine, [1, 1, size, size], align_corners=False)
 
 
-def warped(stack: Tensor, affine: Tensor, size: int, mode: str, padding: str) -> Tensor:
-    """Channels (c, y, x) sampled through `affine` onto (c, size, size)."""
-    grid = F.affine_grid(affine[None], [1, len(stack), size, size], align_corners=False)
+def sampled(stack: Tensor, grid: Tensor, mode: str, padding: str) -> Tensor:
+    """Channels (c, y, x) at the places of a grid."""
     return F.grid_sample(stack[None], grid, mode=mode, padding_mode=padding, align_corners=False)[0]
 
 
@@ -45,7 +46,7 @@ def jitter_intensity(image: Tensor, params: AugmentationParams, rng: np.random.G
     image = _with_gamma(image, 1 + rng.uniform(-params.gamma, params.gamma))
     sigma = rng.uniform(0, params.blur)
     if sigma > 0.3:  # a narrower Gaussian changes nothing
-        image = _blurred(image, sigma)
+        image = torch.from_numpy(gaussian_filter(image.numpy(), (0, sigma, sigma), mode="mirror", truncate=2))
     level = rng.uniform(0, params.noise)
     if level > 0:
         image = image + level * torch.from_numpy(rng.standard_normal(image.shape, dtype=np.float32))
@@ -56,12 +57,3 @@ def _with_gamma(image: Tensor, gamma: float) -> Tensor:
     low, high = image.amin(), image.amax()
     span = (high - low).clamp(min=1e-6)
     return ((image - low) / span) ** gamma * span + low
-
-
-def _blurred(image: Tensor, sigma: float) -> Tensor:
-    radius = math.ceil(2 * sigma)
-    x = torch.arange(-radius, radius + 1, dtype=torch.float32)
-    kernel = torch.exp(-0.5 * (x / sigma) ** 2)
-    kernel = kernel / kernel.sum()
-    padded = F.pad(image[None], [radius] * 4, mode="reflect")
-    return F.conv2d(F.conv2d(padded, kernel.view(1, 1, 1, -1)), kernel.view(1, 1, -1, 1))[0]

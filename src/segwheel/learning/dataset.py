@@ -14,7 +14,7 @@ from torch.utils.data import Dataset, Sampler
 
 from segwheel.domain.patching import UNLABELLED
 from segwheel.formats.patch_store import Patch, PatchStore
-from segwheel.learning.augment import jitter_intensity, random_affine, warped
+from segwheel.learning.augment import jitter_intensity, random_grid, sampled
 from segwheel.params.images import AugmentationParams
 
 Item = dict[str, Tensor]
@@ -85,10 +85,9 @@ class PatchDataset(Dataset[Item]):
         if self.augmentation is None:
             return self._middle(image, targets)
         rng = np.random.default_rng([self.seed, epoch, index])
-        affine = random_affine(self.augmentation, self.size, image.shape[-1], rng)
-        pixels = warped(torch.from_numpy(image)[None], affine, self.size, "bilinear", "reflection")
-        item = {name: _warped_label(array, affine, self.size) for name, array in targets.items()}
-        return {"image": jitter_intensity(pixels, self.augmentation, rng), **item}
+        grid = random_grid(self.augmentation, self.size, image.shape[-1], rng)
+        pixels = sampled(torch.from_numpy(image)[None], grid, "bilinear", "reflection")
+        return {"image": jitter_intensity(pixels, self.augmentation, rng), **_sampled_labels(targets, grid)}
 
     def _middle(self, image: npt.NDArray[Any], targets: Mapping[str, npt.NDArray[Any]]) -> Item:
         margin = (image.shape[-1] - self.size) // 2
@@ -97,12 +96,13 @@ class PatchDataset(Dataset[Item]):
         return {"image": torch.from_numpy(image[inside].copy())[None], **labels}
 
 
-def _warped_label(array: npt.NDArray[Any], affine: Tensor, size: int) -> Tensor:
-    """A label through the same map as its image, by nearest neighbour: beyond the stored patch it is unlabelled."""
-    if array.dtype == np.uint8:  # shifted by one, so that the zeros of the padding differ from background
-        shifted = torch.from_numpy(array.astype(np.float32))[None] + 1
-        label = warped(shifted, affine, size, "nearest", "zeros")[0]
-        return torch.where(label == 0, torch.tensor(float(UNLABELLED)), label - 1).to(torch.uint8)
-    values = torch.from_numpy(np.stack([np.nan_to_num(array), (~np.isnan(array)).astype(np.float32)]))
-    label, known = warped(values, affine, size, "nearest", "zeros")
-    return torch.where(known > 0.5, label, torch.nan)
+def _sampled_labels(targets: Mapping[str, npt.NDArray[Any]], grid: Tensor) -> Item:
+    """Labels at the places of the image's grid, by nearest neighbour: beyond the stored patch they are unlabelled."""
+    stored = {name: torch.from_numpy(array) for name, array in targets.items()}
+    known = [~label.isnan() if label.is_floating_point() else label != UNLABELLED for label in stored.values()]
+    planes = torch.stack([*(label.nan_to_num() for label in stored.values()), *(one.float() for one in known)])
+    values, within = sampled(planes, grid, "nearest", "zeros").chunk(2)
+    return {
+        name: torch.where(there > 0, value, torch.nan if label.is_floating_point() else UNLABELLED).to(label.dtype)
+        for (name, label), value, there in zip(stored.items(), values, within, strict=True)
+    }
