@@ -4,7 +4,8 @@
 
 The set's pool masks stand in for the person who corrects: the second iteration learns from the whole pool as well, in
 as many steps as the first. Test images are only measured. Everything happens in clones of this checkout, one for each
-seed; nothing of the data enters the repository.
+seed; nothing of the data enters the repository. With `--plain` the network gets nothing that segwheel adds: flips and
+quarter turns only, a constant learning rate, tiles side by side, the mask as it comes, its components as objects.
 """
 
 from __future__ import annotations
@@ -38,6 +39,23 @@ MODEL: dict[str, dict[str, Any]] = {
     },
     "phase_cells": {},  # what `segwheel import` gives to every new flywheel
 }
+PLAIN: dict[str, Any] = {
+    "targets": ["mask"],
+    "train": {
+        "augmentation": {
+            "scale": [1, 1],
+            **dict.fromkeys(("rotation", "brightness", "contrast", "gamma", "noise", "blur"), 0),
+        },
+        "model": {"classes": 1},
+        "training": {"learning_rate": 0.001, "weight_decay": 0},
+        "lr_scheduler": {"name": "none"},
+    },
+    "predict": {
+        **{"overlap": 0, "window": "flat", "test_time_augmentation": "none"},
+        **{"threshold": 0.5, "min_object_area": 0, "fill_holes": 0},
+    },
+    "quantify": {"separation": {"method": "none"}},
+}
 
 
 def main() -> None:
@@ -48,6 +66,7 @@ def main() -> None:
     parser.add_argument("--iterations", type=int, choices=(1, 2), default=2)
     parser.add_argument("--patch-size", type=int, default=256)
     parser.add_argument("--patches-per-image", type=int, default=20)
+    parser.add_argument("--plain", action="store_true", help="a network without what segwheel adds")
     parser.add_argument("--folder", type=Path)
     arguments = parser.parse_args()
     parent = arguments.folder or Path(tempfile.mkdtemp())
@@ -65,6 +84,7 @@ def turn(arguments: argparse.Namespace, seed: int, folder: Path) -> pd.DataFrame
     run(folder, "segwheel", "import", "cells", str(source), "--splits", str(source / "splits.csv"), "--pixel-size", "1")
     patches = {"patch_size": arguments.patch_size, "patches_per_image": arguments.patches_per_image}
     adjust(folder, {"select": {"count": 100}, **MODEL[arguments.name]})  # the whole pool
+    adjust(folder, PLAIN if arguments.plain else {})
     adjust(folder, {"patches": patches, "train": {"training": {"seed": seed}}})
     images, tables = 6, []
     for iteration in range(1, arguments.iterations + 1):
@@ -74,7 +94,9 @@ def turn(arguments: argparse.Namespace, seed: int, folder: Path) -> pd.DataFrame
         run(folder, "git", "commit", "--quiet", "--message", f"Set up iteration {iteration}")
         seconds = reproduce(folder)
         print(f"seed {seed}, iteration {iteration}, seconds: {seconds}", flush=True)
-        tables.append(scores(folder, source).assign(seed=seed, iteration=iteration, images=images))
+        tables.append(
+            scores(folder, source, plain=arguments.plain).assign(seed=seed, iteration=iteration, images=images)
+        )
         run(folder, "git", "add", ".")
         run(folder, "git", "commit", "--quiet", "--message", f"Iteration {iteration}")
         if iteration < arguments.iterations:
@@ -106,7 +128,7 @@ def reproduce(folder: Path) -> dict[str, int]:
     return {name: round(end - start) for (name, start), end in zip(began, ends, strict=True)}
 
 
-def scores(folder: Path, source: Path) -> pd.DataFrame:
+def scores(folder: Path, source: Path, *, plain: bool) -> pd.DataFrame:
     """The evaluation's scores of each test image; `instance_f1` compares with instance numbers, if there are any."""
     found = pd.read_csv(folder / "data/cells/evaluation/per_image.csv")[["basename", "group", *SCORES]]
     if not (source / "labels").is_dir():
@@ -119,7 +141,8 @@ def scores(folder: Path, source: Path) -> pd.DataFrame:
     truth.to_csv(manifest, index=False)
     run(
         folder, "quantify_objects", "--pred-mask-dir", "data/cells/evaluation/predictions", "--data-root", "/",
-        "--gt-manifest", str(manifest), "--output-dir", str(output), "--separation", "distance_output",
+        "--gt-manifest", str(manifest), "--output-dir", str(output),
+        "--separation", "none" if plain else "distance_output",
     )  # fmt: skip
     instances = pd.read_csv(output / "instance_eval.csv").rename(columns={"f1": "instance_f1"})
     return found.merge(instances[["basename", "instance_f1"]], on="basename")
