@@ -49,7 +49,8 @@ def jitter_intensity(image: Tensor, params: AugmentationParams, rng: np.random.G
         image = torch.from_numpy(gaussian_filter(image.numpy(), (0, sigma, sigma), mode="mirror", truncate=2))
     level = rng.uniform(0, params.noise)
     if level > 0:
-        image = image + level * torch.from_numpy(rng.standard_normal(image.shape, dtype=np.float32))
+        generator = torch.Generator().manual_seed(int(rng.integers(2**63)))  # twice as fast as NumPy's
+        image = image + level * torch.randn(image.shape, generator=generator)
     return image
 
 

@@ -3,6 +3,7 @@ interrupted continues with the same patches, whatever the number of workers."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -98,11 +99,14 @@ class PatchDataset(Dataset[Item]):
 
 def _sampled_labels(targets: Mapping[str, npt.NDArray[Any]], grid: Tensor) -> Item:
     """Labels at the places of the image's grid, by nearest neighbour: beyond the stored patch they are unlabelled."""
-    stored = {name: torch.from_numpy(array) for name, array in targets.items()}
-    known = [~label.isnan() if label.is_floating_point() else label != UNLABELLED for label in stored.values()]
-    planes = torch.stack([*(label.nan_to_num() for label in stored.values()), *(one.float() for one in known)])
-    values, within = sampled(planes, grid, "nearest", "zeros").chunk(2)
-    return {
-        name: torch.where(there > 0, value, torch.nan if label.is_floating_point() else UNLABELLED).to(label.dtype)
-        for (name, label), value, there in zip(stored.items(), values, within, strict=True)
-    }
+    shape = next(iter(targets.values())).shape
+    numbers = torch.arange(1, 1 + math.prod(shape), dtype=torch.float32).view(1, *shape)
+    nearest = (
+        sampled(numbers, grid, "nearest", "zeros")[0].numpy().astype(np.intp) - 1
+    )  # of the stored pixels, -1 beyond
+    return {name: torch.from_numpy(_with_unlabelled(array).take(nearest)) for name, array in targets.items()}
+
+
+def _with_unlabelled(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """The array's elements in a row, and as the last one what stands for unlabelled."""
+    return np.append(array, array.dtype.type(UNLABELLED if array.dtype == np.uint8 else np.nan))
