@@ -112,7 +112,8 @@ def closure(module: str) -> set[str]:
     return seen
 
 
-FOUNDATION = {"errors", "axes", "tracking", "processes", "params"}  # names and settings; values are in params.yaml
+# Names and settings; values are in params.yaml.
+FOUNDATION = {"errors", "axes", "tracking", "processes", "progress", "params"}
 
 
 @pytest.mark.parametrize("stage", STAGES)

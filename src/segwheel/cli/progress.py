@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
 
-    from segwheel.formats.flat import Progress
+    from segwheel.progress import Progress
 
 _PERIOD = 3600.0  # seconds that the speed is taken over: a tile of a large network takes minutes
 

@@ -16,8 +16,8 @@ from segwheel.domain.volume_files import SEGY, OnGrid, Raw, RawReading, open_raw
 from segwheel.errors import FormatError
 from segwheel.formats import segy_import, volume
 from segwheel.formats.files import content_md5
-from segwheel.formats.flat import Progress, no_progress
 from segwheel.formats.volume import Placed, Volume, create, require_same_grid
+from segwheel.progress import Progress, no_progress
 
 LABEL = "fsem"  # the attribute that is a mask: uint8 of 0, 1 and 255; all others are float32
 ANGLES = ("fdip", "fstrike")  # as parts of 180 degrees

@@ -32,17 +32,13 @@ from segwheel.formats.raw_cube import ATTRIBUTES
 from segwheel.formats.tiff import read_mask
 from segwheel.formats.volume import Volume
 from segwheel.params.volumes import GenerateVolumesParams
+from segwheel.progress import NamedProgress, no_progress
 
 _PATHS = tuple(f"{name}_path" for name in ("image", *ATTRIBUTES))
 VOLUME_COLUMNS = (
     "basename", *_PATHS, "group", "split", "corrected", "corrected_slices", *IMAGE_COLUMNS, *LABEL_COLUMNS,
 )  # fmt: skip
-Progress = Callable[[str, int, int], None]  # what is being done, how much of how much
 IMAGE, CORRECTED = "image", "corrected"  # corrected: fault labels with what people said laid over them
-
-
-def no_progress(_what: str, _done: int, _total: int) -> None:
-    """Tell nobody."""
 
 
 @dataclass
@@ -73,7 +69,7 @@ def ingest_volumes(
     corrections_path: Path,
     samples_dir: Path,
     generate: GenerateVolumesParams | None,
-    progress: Progress = no_progress,
+    progress: NamedProgress = no_progress,
 ) -> ValidationResult:
     """Make `samples_dir`: `<name>/image.zarr` and `<name>/<attribute>.zarr` of each sample, and an index of them.
 
@@ -137,7 +133,7 @@ def _opened(entry: Entry, folders: _Folders) -> _Sample:
     return _Sample(entry, home, folders.samples / entry.image.path, volume.open(image), labels, columns, [])
 
 
-def _converted(entry: Entry, raw: Path, made: Path, progress: Progress) -> _Sample:
+def _converted(entry: Entry, raw: Path, made: Path, progress: NamedProgress) -> _Sample:
     """A sample made of its raw files."""
 
     def told(path: Path) -> Callable[[int, int], None]:

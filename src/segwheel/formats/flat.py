@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from itertools import product
 from math import prod
 from typing import BinaryIO
@@ -12,14 +12,9 @@ import numpy.typing as npt
 
 from segwheel.axes import Region
 from segwheel.formats.volume import EDGE, Readable
+from segwheel.progress import Progress, no_progress
 
 BLOCK_ELEMENTS = 2**24
-
-Progress = Callable[[int, int], None]
-
-
-def no_progress(done: int, total: int) -> None:
-    """Tells nobody."""
 
 
 def write_flat(

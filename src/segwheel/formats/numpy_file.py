@@ -11,10 +11,11 @@ import numpy.typing as npt
 from segwheel.axes import Region
 from segwheel.errors import FormatError, MissingError
 from segwheel.formats.files import replacing
-from segwheel.formats.flat import Progress, no_progress, write_flat
+from segwheel.formats.flat import write_flat
 from segwheel.formats.geometry import AXIS_NAMES, Geometry
 from segwheel.formats.space import writing
 from segwheel.formats.volume import Readable
+from segwheel.progress import Progress, no_progress
 
 
 class NumpyFile:

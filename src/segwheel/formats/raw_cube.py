@@ -18,10 +18,11 @@ import numpy.typing as npt
 from segwheel.axes import Region
 from segwheel.errors import FormatError, MissingError
 from segwheel.formats.files import replacing
-from segwheel.formats.flat import Progress, no_progress, write_flat
+from segwheel.formats.flat import write_flat
 from segwheel.formats.geometry import Geometry
 from segwheel.formats.space import writing
 from segwheel.formats.volume import Readable
+from segwheel.progress import Progress, no_progress
 
 IMAGE = "image"  # `<i>.bin`
 ATTRIBUTES = ("rgt", "dhr", "fsem", "fdip", "fstrike")  # `<i>_<attribute>.bin`

@@ -22,7 +22,7 @@ import numpy.typing as npt
 from segwheel.axes import Region
 from segwheel.errors import FormatError
 from segwheel.formats.files import replacing
-from segwheel.formats.flat import Progress, blocks, no_progress
+from segwheel.formats.flat import blocks
 from segwheel.formats.segy import FORMAT_BYTE, Layout, read_records
 from segwheel.formats.segy_headers import ILINE, XLINE
 from segwheel.formats.segy_import import runs
@@ -30,6 +30,7 @@ from segwheel.formats.segy_samples import BIG, FORMATS, IBM_FLOAT, IEEE_DOUBLE, 
 from segwheel.formats.segy_scan import STANDARD, Reading, Survey, scan
 from segwheel.formats.space import writing
 from segwheel.formats.volume import Readable
+from segwheel.progress import Progress, no_progress
 
 _FLOATS = {IBM_FLOAT, IEEE_FLOAT, IEEE_DOUBLE}
 

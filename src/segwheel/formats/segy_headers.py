@@ -8,9 +8,9 @@ from collections.abc import Collection
 import numpy as np
 import numpy.typing as npt
 
-from segwheel.formats.flat import Progress
 from segwheel.formats.geometry import Floats
 from segwheel.formats.segy import Layout, field, read_records
+from segwheel.progress import Progress
 
 BLOCK_BYTES = 2**23
 

@@ -14,10 +14,10 @@ import numpy.typing as npt
 
 from segwheel.axes import Region
 from segwheel.errors import FormatError
-from segwheel.formats.flat import Progress, no_progress
 from segwheel.formats.segy import decode, read_records
 from segwheel.formats.segy_scan import STANDARD, Reading, Survey, scan
 from segwheel.formats.volume import FILL, create
+from segwheel.progress import Progress, no_progress
 
 RUN_BYTES = 2**21  # of traces decoded at once
 _LABELS = (0, 1, 255)

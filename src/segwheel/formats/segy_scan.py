@@ -15,7 +15,6 @@ import numpy as np
 import numpy.typing as npt
 
 from segwheel.errors import FormatError
-from segwheel.formats.flat import Progress, no_progress
 from segwheel.formats.geometry import DEPTH, Axis, Geometry, Source
 from segwheel.formats.segy import Layout, read_layout
 from segwheel.formats.segy_grid import Column, Grid, GridError, lay_out, place
@@ -35,6 +34,7 @@ from segwheel.formats.segy_headers import (
     Headers,
     multiplier,
 )
+from segwheel.progress import Progress, no_progress
 
 UNITS = ("ms", "m", "ft")
 

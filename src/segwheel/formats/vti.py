@@ -14,9 +14,10 @@ from pathlib import Path
 from xml.sax.saxutils import quoteattr
 
 from segwheel.formats.files import replacing
-from segwheel.formats.flat import Progress, no_progress, write_flat
+from segwheel.formats.flat import write_flat
 from segwheel.formats.space import writing
 from segwheel.formats.volume import Readable
+from segwheel.progress import Progress, no_progress
 
 _ITEMSIZE = 4
 

@@ -20,13 +20,14 @@ from segwheel.formats import raw_cube, volume
 from segwheel.formats.files import remove
 from segwheel.formats.volume import Volume
 from segwheel.learning.multitask_checkpoint import MultitaskModel, multitask_predictor
-from segwheel.learning.volume_inference import Progress, VolumeTiling, predict_volume
+from segwheel.learning.volume_inference import VolumeTiling, predict_volume
+from segwheel.progress import NamedProgress
 
 Volumes = dict[str, Volume]
 
 
 def predicted(
-    model: MultitaskModel, inputs: Mapping[str, Volume], folder: Path, tiling: VolumeTiling, progress: Progress
+    model: MultitaskModel, inputs: Mapping[str, Volume], folder: Path, tiling: VolumeTiling, progress: NamedProgress
 ) -> Volumes:
     """Every attribute of `inputs` (the image, or the attributes that a refinement takes) as a volume in `folder`.
 
@@ -108,7 +109,7 @@ def apply_to_raw(
     shape: Sequence[int] | None,
     names: Sequence[str],
     tiling: VolumeTiling,
-    progress: Progress,
+    progress: NamedProgress,
 ) -> list[Path]:
     """Predict an image, or refine raw attributes, and write the attributes `names` as raw cubes; gives the paths."""
     with work_beside(output) as folder:
@@ -123,7 +124,7 @@ def refine_repeatedly(
     folder: Path,
     tilings: tuple[VolumeTiling, VolumeTiling],
     iterations: int,
-    progress: Progress,
+    progress: NamedProgress,
 ) -> Iterator[tuple[int, Volumes]]:
     """Predict an image and refine that `iterations` times: the attributes after each, from 0 on, in `folder/iter<i>`.
 

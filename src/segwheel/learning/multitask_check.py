@@ -23,7 +23,8 @@ from segwheel.learning.cubes import CubeFolder
 from segwheel.learning.multitask_application import Volumes, predicted, taken_over
 from segwheel.learning.multitask_checkpoint import MultitaskModel
 from segwheel.learning.multitask_objective import TOLERANCE
-from segwheel.learning.volume_inference import Progress, VolumeTiling
+from segwheel.learning.volume_inference import VolumeTiling
+from segwheel.progress import NamedProgress
 
 TABLE = "check.csv"
 TRIVIAL = "trivial_"
@@ -36,7 +37,7 @@ def check(
     output_dir: Path,
     names: Sequence[str],
     tiling: VolumeTiling,
-    progress: Progress,
+    progress: NamedProgress,
 ) -> list[Row]:
     """Write `predict_<i>_<attribute>.bin` for every sample and attribute of `names`, and the scores to `check.csv`.
 

@@ -45,9 +45,9 @@ from segwheel.learning.multitask import SMALLEST_AXIS
 from segwheel.learning.networks import best_device
 from segwheel.learning.tile_scratch import Batch, TileScratch
 from segwheel.learning.volume_blending import aligned, blend_fields, blend_rgt
+from segwheel.progress import NamedProgress, no_progress
 
 FloatArray = npt.NDArray[np.float32]
-Progress = Callable[[str, int, int], None]  # what is being done (predict, rgt), how many tiles or shards of how many
 
 BLOCK_ELEMENTS = 2**18  # blended at a time: 64 x 64 x 64
 MADE_BY = "prediction"  # attribute of a finished output: the key of the run
@@ -107,7 +107,7 @@ def predict_volume(
     inputs: Sequence[Volume],
     output_dir: Path,
     tiling: VolumeTiling,
-    progress: Progress = lambda _what, _done, _total: None,
+    progress: NamedProgress = no_progress,
 ) -> dict[str, Path]:
     """Write every attribute of a volume to `output_dir/<attribute>.zarr`; gives their paths.
 
@@ -167,7 +167,7 @@ class _Run:
         inputs: tuple[Volume, ...],
         tiling: VolumeTiling,
         folder: Path,
-        progress: Progress,
+        progress: NamedProgress,
         wanted: Sequence[str],
     ) -> None:
         self.predictor, self.inputs, self.progress = predictor, inputs, progress

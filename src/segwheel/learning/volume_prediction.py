@@ -18,15 +18,12 @@ from segwheel.formats import volume
 from segwheel.formats.files import remove, replacing
 from segwheel.formats.volume import Volume
 from segwheel.learning.multitask_checkpoint import MultitaskModel, multitask_predictor
-from segwheel.learning.volume_inference import Progress, VolumeTiling, predict_volume
+from segwheel.learning.volume_inference import VolumeTiling, predict_volume
 from segwheel.params.volumes import VolumePredictParams
+from segwheel.progress import NamedProgress, no_progress
 
 # Of a volume that is predicted without parameters.
 DEFAULTS = VolumePredictParams(overlap=0.25, window="gaussian", batch_size=1, threshold=0.5)
-
-
-def no_progress(_what: str, _done: int, _total: int) -> None:
-    """Tell nobody."""
 
 
 def predict_image(
@@ -34,7 +31,7 @@ def predict_image(
     image: Volume,
     output_dir: Path,
     params: VolumePredictParams = DEFAULTS,
-    progress: Progress = no_progress,
+    progress: NamedProgress = no_progress,
 ) -> dict[str, Path]:
     """Write every attribute of a seismic volume to `output_dir/<attribute>.zarr`; gives their paths.
 
@@ -83,7 +80,7 @@ def write_volume_predictions(
     output_dir: Path,
     work_dir: Path,
     params: VolumePredictParams,
-    progress: Progress = no_progress,
+    progress: NamedProgress = no_progress,
 ) -> None:
     """Write `<sample>/<attribute>.zarr` for every sample to `output_dir`, which is replaced whole.
 
@@ -100,5 +97,5 @@ def write_volume_predictions(
     remove(work_dir)
 
 
-def _named(progress: Progress, name: str) -> Progress:
+def _named(progress: NamedProgress, name: str) -> NamedProgress:
     return lambda what, done, total: progress(f"{name}: {what}", done, total)

@@ -21,11 +21,12 @@ from segwheel.domain.quality import (
 )
 from segwheel.domain.splits import POOL, TEST, TRAIN, UNUSED, VAL
 from segwheel.domain.synthesis.cells import cell_images, write_cells
-from segwheel.domain.volume_ingest import VOLUME_COLUMNS, Progress, ingest_volumes, no_progress
+from segwheel.domain.volume_ingest import VOLUME_COLUMNS, ingest_volumes
 from segwheel.errors import FormatError, ManifestError
 from segwheel.formats.files import replacing
 from segwheel.params.images import GenerateParams, IngestParams
 from segwheel.params.volumes import VolumeIngestParams
+from segwheel.progress import NamedProgress, no_progress
 
 COLUMNS = (*table.COLUMNS, "corrected", *IMAGE_COLUMNS, *MASK_COLUMNS)
 
@@ -69,7 +70,7 @@ def ingest(
     manifest: Path,
     qc: Path,
     params: IngestParams | VolumeIngestParams,
-    progress: Progress = no_progress,
+    progress: NamedProgress = no_progress,
 ) -> ValidationResult:
     """Make the manifest of a flywheel from its index and its corrections.
 

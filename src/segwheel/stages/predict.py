@@ -9,10 +9,10 @@ from segwheel.formats.files import replacing
 from segwheel.learning.checkpoint import load_model
 from segwheel.learning.multitask_checkpoint import load_multitask
 from segwheel.learning.prediction import write_predictions
-from segwheel.learning.volume_inference import Progress
-from segwheel.learning.volume_prediction import no_progress, write_volume_predictions
+from segwheel.learning.volume_prediction import write_volume_predictions
 from segwheel.params.images import PredictParams
 from segwheel.params.volumes import VolumePredictParams
+from segwheel.progress import NamedProgress, no_progress
 
 
 def predict(
@@ -21,7 +21,7 @@ def predict(
     output_dir: Path,
     work_dir: Path,
     params: PredictParams | VolumePredictParams,
-    progress: Progress = no_progress,
+    progress: NamedProgress = no_progress,
 ) -> int:
     """Predict every sample of `manifest` into `output_dir`, which is replaced whole; returns how many there were.
 
