@@ -101,12 +101,10 @@ def _sampled_labels(targets: Mapping[str, npt.NDArray[Any]], grid: Tensor) -> It
     """Labels at the places of the image's grid, by nearest neighbour: beyond the stored patch they are unlabelled."""
     shape = next(iter(targets.values())).shape
     numbers = torch.arange(1, 1 + math.prod(shape), dtype=torch.float32).view(1, *shape)
-    nearest = (
-        sampled(numbers, grid, "nearest", "zeros")[0].numpy().astype(np.intp) - 1
-    )  # of the stored pixels, -1 beyond
-    return {name: torch.from_numpy(_with_unlabelled(array).take(nearest)) for name, array in targets.items()}
+    nearest = sampled(numbers, grid, "nearest", "zeros")[0].numpy().astype(np.intp)  # number of a pixel, 0 beyond
+    return {name: torch.from_numpy(_numbered(array).take(nearest)) for name, array in targets.items()}
 
 
-def _with_unlabelled(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """The array's elements in a row, and as the last one what stands for unlabelled."""
-    return np.append(array, array.dtype.type(UNLABELLED if array.dtype == np.uint8 else np.nan))
+def _numbered(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """What stands for unlabelled, and then the array's elements in a row."""
+    return np.append(array.dtype.type(UNLABELLED if array.dtype == np.uint8 else np.nan), array)
