@@ -51,7 +51,7 @@ class Kept:
     Reading takes longer than augmenting: several chunks are found in their shards and decompressed.
     """
 
-    def __init__(self, store: PatchStore, room: int = 2**29) -> None:
+    def __init__(self, store: PatchStore, room: int = 2**30) -> None:
         self.store, self.room = store, room
         self._patches: dict[int, Patch] = {}
 
