@@ -76,7 +76,7 @@ def predict_volume(
         opened = {name: volume.open(path) for name, path in paths.items()}
         measured = VolumeQuantifyParams(min_fault_voxels=100, stick_spacing=5)
         rows = write_faults(opened, output / "faults.csv", output / "fault_sticks.txt", least, measured)
-        typer.echo(f"{len(rows)} faults of probability {least:g} and more")
+        typer.echo(f"faults of probability {least:g} and more: {len(rows)}")
 
 
 def image_volume(source: Path, output: Path, reading: RawReading, lines: Bar) -> Volume:
