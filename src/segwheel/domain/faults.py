@@ -14,7 +14,8 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from segwheel.domain.orientation import FloatArray, line_angle, normals
-from segwheel.domain.overlap import UNLABELLED, pixel_overlap
+from segwheel.domain.overlap import pixel_overlap
+from segwheel.domain.patching import UNLABELLED
 
 Mask = npt.NDArray[np.bool_]
 

@@ -12,7 +12,8 @@ from scipy.optimize import linear_sum_assignment
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from segwheel.domain.overlap import UNLABELLED, Counts
+from segwheel.domain.overlap import Counts
+from segwheel.domain.patching import UNLABELLED
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]

@@ -11,8 +11,6 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import t as student_t
 
-UNLABELLED = 255  # in label arrays: nobody judged the pixel
-
 
 @dataclass(frozen=True)
 class Counts:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from segwheel.domain.intensity import Normalization
 from segwheel.domain.manifest import Sample, read_manifest
 from segwheel.domain.objects import border_target, distance_target
-from segwheel.domain.patching import UNLABELLED, centred, cut, patch_centres
+from segwheel.domain.patching import UNLABELLED, centred, cut, patch_centres, unlabelled
 from segwheel.domain.resolution import resampled, resampled_label, training_shape
 from segwheel.errors import FormatError, ManifestError
 from segwheel.formats.patch_store import Patch, write_patches
@@ -100,12 +100,7 @@ def _cuts(
         labels["mask"], params.patch_size, count, params.positive_ratio, params.negative_threshold, rng
     ):
         region = centred(centre, stored)
-        yield cut(image, region), {name: cut(array, region, _fill(array)) for name, array in labels.items()}
-
-
-def _fill(array: npt.NDArray[Any]) -> float:
-    """What stands for unlabelled in an array of this type."""
-    return UNLABELLED if array.dtype == np.uint8 else np.nan
+        yield cut(image, region), {name: cut(array, region, unlabelled(array)) for name, array in labels.items()}
 
 
 DERIVED: dict[str, Callable[[npt.NDArray[np.bool_]], npt.NDArray[Any]]] = {

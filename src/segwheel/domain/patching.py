@@ -10,8 +10,13 @@ import numpy.typing as npt
 
 from segwheel.axes import Region
 
-UNLABELLED = 255
+UNLABELLED = 255  # in label arrays: nobody judged the element
 _TRIES = 20  # random places looked at before the emptiest of them is taken as a negative
+
+
+def unlabelled(array: npt.NDArray[Any]) -> float:
+    """What stands for unlabelled in label arrays of this type."""
+    return UNLABELLED if array.dtype == np.uint8 else np.nan
 
 
 def patch_centres(

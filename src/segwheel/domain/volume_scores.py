@@ -14,7 +14,8 @@ import numpy.typing as npt
 from segwheel.axes import Region
 from segwheel.domain.faults import Moments, Nearby, mean_normal_error
 from segwheel.domain.orientation import ANGLE_NAMES, HALF_TURN, unweighted
-from segwheel.domain.overlap import UNLABELLED, Counts, pixel_overlap
+from segwheel.domain.overlap import Counts, pixel_overlap
+from segwheel.domain.patching import UNLABELLED
 from segwheel.domain.slabs import blocks
 from segwheel.formats.volume import Volume
 

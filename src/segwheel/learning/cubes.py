@@ -19,6 +19,7 @@ from torch.utils.data import Dataset
 
 from segwheel.axes import Region
 from segwheel.domain.intensity import Normalization
+from segwheel.domain.patching import UNLABELLED
 from segwheel.domain.rgt import value_range
 from segwheel.domain.volume_conversion import LABEL, checked_labels
 from segwheel.errors import FormatError, MissingError
@@ -28,7 +29,6 @@ from segwheel.learning.augment_cubes import Arrays, random_view
 from segwheel.learning.dataset import Draw, Item
 from segwheel.params.volumes import VolumeAugmentationParams
 
-UNLABELLED = 255
 FAULT = 0.5  # values of a mask above this are faults
 
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
-from segwheel.domain.patching import UNLABELLED
+from segwheel.domain.patching import unlabelled
 from segwheel.formats.patch_store import Patch, PatchStore
 from segwheel.learning.augment import jitter_intensity, random_grid, sampled
 from segwheel.params.images import AugmentationParams
@@ -107,4 +107,4 @@ def _sampled_labels(targets: Mapping[str, npt.NDArray[Any]], grid: Tensor) -> It
 
 def _numbered(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """What stands for unlabelled, and then the array's elements in a row."""
-    return np.append(array.dtype.type(UNLABELLED if array.dtype == np.uint8 else np.nan), array)
+    return np.append(array.dtype.type(unlabelled(array)), array)

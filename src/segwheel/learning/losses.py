@@ -15,9 +15,9 @@ import torch
 import torch.nn.functional as F  # noqa: N812  the name that everybody uses
 from torch import Tensor
 
+from segwheel.domain.patching import UNLABELLED
 from segwheel.params.images import LossParams
 
-UNLABELLED = 255
 Tensors = Mapping[str, Tensor]
 Ratio = tuple[Tensor, Tensor]  # numerator and denominator, to be summed over batches before dividing
 OVERLAPS = ("dice", "iou")  # scores that are perfect when there was nothing to find and nothing was found

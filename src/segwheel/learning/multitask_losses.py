@@ -20,9 +20,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from segwheel.domain.patching import UNLABELLED
 from segwheel.learning.multitask import ANGLES, unweighted
-
-UNLABELLED = 255
 
 
 @dataclass(frozen=True)

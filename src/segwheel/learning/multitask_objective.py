@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from segwheel.domain.patching import UNLABELLED
 from segwheel.learning.losses import BY_DICE, BY_LOSS, Ratio, Tensors
 from segwheel.learning.multitask import ANGLES, unweighted
-from segwheel.learning.multitask_losses import UNLABELLED, MultitaskLoss, normals
+from segwheel.learning.multitask_losses import MultitaskLoss, normals
 
 TOLERANCE = 2  # voxels by which a fault may be missed in `tolerant_iou`
 SCORES = {

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from segwheel.domain.patching import UNLABELLED
 from segwheel.domain.volume_views import IMAGE, views_of_arrays
 from segwheel.formats.seismic_picture import rendered, seismic_figure
-from segwheel.learning.multitask_losses import UNLABELLED
 from segwheel.learning.pictures import stretched
 
 PICTURED = ("dhr", "rgt", "fsem", "fdip", "fstrike")
