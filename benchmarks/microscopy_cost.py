@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from itertools import cycle
 from pathlib import Path
 from time import perf_counter
 
@@ -36,6 +37,7 @@ from segwheel.params.yaml_file import parse, read_yaml
 
 PARAMS = Path(__file__).parents[1] / "params.yaml"
 LABELLED, SIZE = 6, 1024
+Rows = list[dict[str, str]]
 
 
 def main() -> None:
@@ -47,23 +49,24 @@ def main() -> None:
     params = parse(ImageFlywheelParams, read_yaml(PARAMS)["new_flywheel"], PARAMS)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        manifest = labelled_images(folder)
-        cut_patches(manifest, None, folder, folder / "patches", params.targets, params.patches)
+        rows = labelled_images(folder)
+        write_manifest(folder / "train.csv", rows)
+        cut_patches(folder / "train.csv", None, folder, folder / "patches", params.targets, params.patches)
         store = open_patches(folder / "patches" / "train.zarr")
         segmenter = build_segmenter(store, params.train)
         dataset = PatchDataset(store, params.train.augmentation, params.train.training.seed)
         for turn, (loading, total, steps) in enumerate(passes(segmenter, dataset, params.train), 1):
             print(f"pass {turn}: {steps} steps of {total / steps * 1000:.0f} ms, {loading / total:.1%} in the loader")
         save({"model_state_dict": segmenter.network.state_dict(), **segmenter.description}, folder / "model.pth")
-        small, large = (peak_memory(folder, manifest, arguments.images * factor) for factor in (1, 4))
+        small, large = (peak_memory(folder, rows, arguments.images * factor) for factor in (1, 4))
         print(f"peak memory at four times the images: {large:.0f} / {small:.0f} MiB = {large / small:.2f}")
 
 
-def labelled_images(folder: Path) -> Path:
-    """The manifest of a few generated images."""
+def labelled_images(folder: Path) -> Rows:
+    """Rows of a manifest of a few generated images."""
     images = list(cell_images(LABELLED, SIZE, seed=1))
     write_cells(folder / "cells", images)
-    rows = [
+    return [
         {
             "basename": image.name,
             "image_path": f"cells/images/{image.name}.tif",
@@ -71,8 +74,6 @@ def labelled_images(folder: Path) -> Path:
         }
         for image in images
     ]
-    write_manifest(folder / "train.csv", rows)
-    return folder / "train.csv"
 
 
 def passes(segmenter: Segmenter, dataset: PatchDataset, params: TrainParams) -> Iterator[tuple[float, float, int]]:
@@ -96,13 +97,11 @@ def passes(segmenter: Segmenter, dataset: PatchDataset, params: TrainParams) -> 
         yield loading, perf_counter() - began, len(loader)
 
 
-def peak_memory(folder: Path, manifest: Path, count: int) -> float:
+def peak_memory(folder: Path, rows: Rows, count: int) -> float:
     """Peak resident MiB of predicting a folder of `count` images."""
-    lines = manifest.read_text().splitlines()
-    rows = [line.split(",") for line in lines[1:]]
-    several = [(f"{i}_{rows[i % len(rows)][0]}", *rows[i % len(rows)][1:]) for i in range(count)]
     listed = folder / f"{count}.csv"
-    listed.write_text("\n".join([lines[0], *(",".join(row) for row in several)]) + "\n")
+    several = zip(range(count), cycle(rows), strict=False)
+    write_manifest(listed, [row | {"basename": f"{number}_{row['basename']}"} for number, row in several])
     command = [Path(sys.executable).parent / "predict_full", "--checkpoint", folder / "model.pth", "--manifest", listed]
     command += ["--data-root", folder, "--output-dir", folder / str(count)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env={**os.environ, "CUDA_VISIBLE_DEVICES": ""})
